@@ -1,0 +1,170 @@
+"""Evidence: what the agent saw and did. Raw words are kept; each fact is yes, no or not_observed.
+
+Lists have one entry for every member the order names; a missing one is an adverse fact (`assurance`). Nothing
+here is copied from configuration, and no sample or digest of a tenant's content appears: only of our own
+markers.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar
+
+from pydantic import Field
+
+from certificate.identifiers import OrderId
+from certificate.statements.medium import CapabilityWord, Medium, Namespace
+from certificate.statements.statement import (
+    CodeWord,
+    Count,
+    Digest,
+    KeyId,
+    Model,
+    Nonce,
+    NotApplicable,
+    NotObserved,
+    Predicate,
+    PublicKeyHex,
+    RawHex,
+    Seen,
+    UtcSeconds,
+    Word,
+)
+from certificate.statements.vocabulary import (
+    HostFactKind,
+    MarkerReading,
+    Observer,
+    ResidueName,
+    ResidueState,
+    Technique,
+)
+
+
+class HostFactSeen(Model):
+    """One identifying fact the order names, and whether the host agreed."""
+
+    kind: HostFactKind
+    agrees: Seen
+
+
+class Marker(Model):
+    """One marker: where, what content (digest of ours), whether it read back before, and how it reads
+    afterwards.
+    """
+
+    nsid: Annotated[int, Field(ge=1)]
+    #: From the start of that namespace.
+    offset_bytes: Count
+    length_bytes: Count
+    content_sha256: Digest
+    read_back_before: Seen
+    reading_after: MarkerReading
+    #: Bits that differ from the marker, in 1/65536 of all; a changed key gives about 32768.
+    changed_65536ths: Count | NotObserved
+
+
+class Markers(Model):
+    """The committed markers of one medium; `commitment.markers_digest(nonce, list)` opens `committed_digest`."""
+
+    committed_digest: Digest | NotObserved
+    #: The controller acknowledged the commitment before the first irreversible step.
+    was_acknowledged: Seen
+    nonce: Digest | NotObserved
+    #: How many positions were committed to.
+    committed_count: Count
+    markers: Annotated[tuple[Marker, ...], Field(max_length=64)]
+
+
+class Command(Model):
+    """One irreversible device command, from before it was sent until the device said it was over."""
+
+    technique: Technique
+    #: The 64-byte submission queue entry as sent (NVM Express Base 2.0, 3.3.3.1).
+    submission: RawHex | NotObserved
+    #: Status field of the completion, phase bit removed (NVM Express Base 2.0, 3.3.3.2.1), two bytes big-
+    #: endian.
+    completion_status: RawHex | NotObserved
+    was_accepted: Seen
+    #: The controller acknowledged this start, and the acknowledgement was alive when the command was sent.
+    start_acknowledged: Seen
+    #: The device's own status log right before the start and after the end (NVMe: log page 81h, first 64
+    #: bytes).
+    status_log_before: RawHex | NotObserved
+    status_log_after: RawHex | NotObserved
+    #: A command of that kind was seen running between the two.
+    seen_in_progress: Seen
+    started_at: UtcSeconds | NotObserved
+    finished_at: UtcSeconds | NotObserved
+    #: Not answered within its deadline, or answered by an error of the transport.
+    timed_out: Seen
+
+
+class MediumEvidence(Model):
+    """All that was seen of one medium the order names."""
+
+    medium: Medium
+    was_present: Seen
+    opened_exclusively: Seen
+    #: Serial, model and capacity read again after the command and equal to those before.
+    same_identity_after: Seen
+    is_readable_after: Seen
+    is_write_protected: Seen
+    capabilities: tuple[CapabilityWord, ...]
+    namespaces: tuple[Namespace, ...]
+    unallocated_capacity_bytes: Count | NotObserved
+    commands: Annotated[tuple[Command, ...], Field(max_length=16)]
+    markers: Markers
+    #: Bytes of the medium that were read back and compared besides the markers, and how many differed.
+    read_back_bytes: Count | NotObserved | NotApplicable
+    read_back_mismatch_bytes: Count | NotObserved | NotApplicable
+    #: Parts of the medium that no command of this order reaches.
+    unaddressed_areas: tuple[Word, ...]
+    #: Codes of all that went wrong with this medium, in order.
+    errors: tuple[CodeWord, ...]
+
+
+class Residue(Model):
+    name: ResidueName
+    state: ResidueState
+
+
+class Tool(Model):
+    name: Word
+    version: Word
+    #: SHA-256 of the erase environment's image; not_observed where the agent did not boot from one.
+    image_digest: Digest | NotObserved
+
+
+class Clock(Model):
+    """The agent's monotonic clock (CLOCK_BOOTTIME, milliseconds) around the work."""
+
+    hello_at_ms: Count
+    accepted_at_ms: Count
+    finished_at_ms: Count
+
+
+class Evidence(Predicate):
+    statement_name: ClassVar[str] = "evidence"
+
+    order: OrderId
+    order_digest: Digest
+    token: Nonce
+    boot_id: Digest
+    agent_key: PublicKeyHex
+    agent_keyid: KeyId
+    hello_nonce: Nonce
+    observer: Observer
+    boot_config_digest: Digest
+    #: The single-use secret was in the agent's hands when it came up.
+    boot_secret_held: Seen
+    tool: Tool
+    clock: Clock
+    host_facts: tuple[HostFactSeen, ...]
+    media: tuple[MediumEvidence, ...]
+    #: Storage that was found but stands in no order.
+    unexpected_media_count: Count | NotObserved
+    residue: tuple[Residue, ...]
+    #: The agent was restarted in the middle and looked only, without sending anything again.
+    was_attached: Seen
+    journal_lines: Count
+    journal_head: Digest
+    annex_digest: Digest

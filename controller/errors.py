@@ -1,0 +1,131 @@
+"""What the controller says instead of acting, and its codes.
+
+    Refused                    a rule said no; nothing was done                              exit 3
+    ├── NeedsApproval          the same act, with enough people behind it                    exit 4
+    └── LostRace               somebody moved first: load the facts, decide again            exit 3
+
+`Refused` is certificate's. A class exists only where a caller catches it; otherwise the code is enough. Every
+code stands under the heading of the module that raises it, once; a test holds that no two packages share one.
+"""
+
+from __future__ import annotations
+
+from certificate.errors import RefusalCode, Refused
+
+
+class NeedsApproval(Refused):
+    """The act is allowed once enough people stand behind it."""
+
+
+class LostRace(Refused):
+    """A compare-and-set found another state or fence: somebody moved first. Load the facts and decide again."""
+
+    def __init__(self, key: str, old: str, fence: int) -> None:
+        self.key = key
+        self.old = old
+        self.fence = fence
+        super().__init__(Code.LOST_RACE, f"{key} is no longer {old!r} under fence {fence}")
+
+
+class Code(RefusalCode):
+    """The codes of `controller`."""
+
+    # any change of state (store, advance)
+    LOST_RACE = "LOST_RACE", "Nothing to repair: the other worker's move stands; look again."
+    # guards: has the customer left
+    TENANCY_NONE_KNOWN = (
+        "TENANCY_NONE_KNOWN",
+        "Ask the source for the host's tenancies; a host without one is wiped by hand only.",
+    )
+    TENANCY_REMAINS = (
+        "TENANCY_REMAINS",
+        "Wait for the source, or let the deprovision be cancelled; nobody can overrule a live tenancy.",
+    )
+    TENANCY_UNKNOWN = (
+        "TENANCY_UNKNOWN",
+        "See why the source gives no fresh answer (heartbeat, connection, credentials); silence is no end.",
+    )
+    TENANCY_LIST_UNKNOWN = (
+        "TENANCY_LIST_UNKNOWN",
+        "See why the source gives no complete, fresh list of the host's tenancies.",
+    )
+    TENANCY_LIST_DIFFERS = (
+        "TENANCY_LIST_DIFFERS",
+        "Compare the host's tenancies here and at the source; import what is missing.",
+    )
+    DEPROVISION_ELSEWHERE = (
+        "DEPROVISION_ELSEWHERE",
+        "Another order for this host is live; finish or close it first.",
+    )
+    DISPOSITION_REFUSES = (
+        "DISPOSITION_REFUSES",
+        "Only a rented host is wiped because a tenancy ended; two operators declare a disposition.",
+    )
+    TIME_UNTRUSTED = (
+        "TIME_UNTRUSTED",
+        "Correct the controller's clock (NTP) or the source's; nothing irreversible starts meanwhile.",
+    )
+    # guards: is it the right machine, out of the customer's reach
+    HOST_NOT_ISOLATED = (
+        "HOST_NOT_ISOLATED",
+        "See the quarantine driver's read-back: tenant side cut and our side reachable, both seen.",
+    )
+    BOOT_UNPROVEN = (
+        "BOOT_UNPROVEN",
+        "Start the erase environment again; its answer must prove the secret of this boot.",
+    )
+    INVENTORY_MISSING = "INVENTORY_MISSING", "Let the agent of this boot list the host's drives."
+    IDENTITY_UNPROVEN = (
+        "IDENTITY_UNPROVEN",
+        "Record more facts of the host (BMC MAC, serials, DMI UUID ...): at least three must agree.",
+    )
+    IDENTITY_CONTRADICTED = (
+        "IDENTITY_CONTRADICTED",
+        "This may be another machine: compare serials and cabling on the spot before anything else.",
+    )
+    DRIVES_DIFFER = (
+        "DRIVES_DIFFER",
+        "Compare the drives in the host with the expected ones; record a swap, never ignore it.",
+    )
+    DRIVES_REFUSED = (
+        "DRIVES_REFUSED",
+        "See each drive's own refusal; take it into custody or lower the floor.",
+    )
+    PLAN_MISSING = "PLAN_MISSING", "Make a plan from this boot's inventory."
+    PLAN_OF_ANOTHER_BOOT = (
+        "PLAN_OF_ANOTHER_BOOT",
+        "The machine was restarted: plan again, and collect approvals again.",
+    )
+    # guards: may we
+    NO_VALIDATION_RULE = (
+        "NO_VALIDATION_RULE",
+        "Add a rule for this class of data to the validation table and sign it with the root key.",
+    )
+    APPROVALS_REQUIRED = (
+        "APPROVALS_REQUIRED",
+        "Collect approvals of this plan digest from distinct operators who did not request it.",
+    )
+    ORDER_MISSING = "ORDER_MISSING", "Nothing to repair: an order is made before it is sent."
+    ORDER_NOT_LOGGED = "ORDER_NOT_LOGGED", "Wait for a checkpoint that covers the order's log entry."
+    ORDER_SPENT = (
+        "ORDER_SPENT",
+        "An order is sent once; the agent is asked how far it is, and a person decides on a new attempt.",
+    )
+    ORDER_STALE = "ORDER_STALE", "Nothing to repair: the order is withdrawn and made anew."
+    FROZEN = "FROZEN", "See who froze and why; two operators thaw."
+    HELD = "HELD", "See the hold's matter and author; two operators release it."
+    LIMIT_REACHED = "LIMIT_REACHED", "Wait for the window to pass, or have two operators approve."
+    STORE_NOT_CURRENT = (
+        "STORE_NOT_CURRENT",
+        "The database and its copy outside disagree: two operators reconcile before anything is wiped.",
+    )
+    NOTICES_OPEN = "NOTICES_OPEN", "Deliver the notice, or record a waiver."
+    # lifecycle: acknowledgements
+    NOT_ERASING = (
+        "NOT_ERASING",
+        "An acknowledgement is given only while the deprovision is erasing; ask the agent for its status.",
+    )
+    NOT_THIS_ORDER = (
+        "NOT_THIS_ORDER",
+        "The journal names another token, boot or step than the order dispatched; stop and look.",
+    )

@@ -129,3 +129,23 @@ class Code(RefusalCode):
         "NOT_THIS_ORDER",
         "The journal names another token, boot or step than the order dispatched; stop and look.",
     )
+    # home, configuration, keyring
+    HOME_MISSING = "HOME_MISSING", "Run expunge init, or name the right folder with --home."
+    HOME_EXISTS = "HOME_EXISTS", "Use another folder; what init made is never written over."
+    HOME_IN_USE = "HOME_IN_USE", "Ask the running serve, or stop it first."
+    CONFIGURATION_INVALID = "CONFIGURATION_INVALID", "Correct the named place in expunge.toml."
+    PASSPHRASE_MISSING = (
+        "PASSPHRASE_MISSING",
+        "Give the passphrase by systemd credential expunge-passphrase, --passphrase-fd N or at a terminal.",
+    )
+    OPERATORS_NOT_TWO = (
+        "OPERATORS_NOT_TWO",
+        "Name the public key files of two different operators with --operator; each keeps the private half.",
+    )
+    # commands and the socket of serve
+    SERVE_UNREACHABLE = "SERVE_UNREACHABLE", "Start expunge serve for this home and see its log."
+    SERVE_DISAGREES = (
+        "SERVE_DISAGREES",
+        "The command and the running serve are of different releases; restart serve.",
+    )
+    HINT_INVALID = "HINT_INVALID", "Name an event (ended or renewed) and the source's own subscription id."

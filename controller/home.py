@@ -29,7 +29,7 @@ class Home:
 
     @classmethod
     def locate(cls, given: Path | None, *, environment: Mapping[str, str], user_id: int) -> Home:
-        """`given`, else $EXPUNGE_HOME, else /var/lib/expunge for root and ~/.local/share/expunge for others."""
+        """`given`, else $EXPUNGE_HOME, else /var/lib/expunge for root, ~/.local/share/expunge for others."""
         if given is not None:
             return cls(given.absolute())
         if named := environment.get("EXPUNGE_HOME"):

@@ -1,0 +1,187 @@
+"""The demonstration's laboratory: folders, ports and processes, and their end.
+
+Every process started here carries the run's mark in its environment; `left_running` looks for that mark in /proc, so
+that "nothing left running" is seen and not hoped.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+from agent.devices.simulated import SimulatedNvme
+
+MARK = "EXPUNGE_DEMO_RUN"
+#: Twenty times what any step took here; a step that needs longer has failed.
+PATIENCE_SECONDS = 60.0
+
+
+class Failed(Exception):
+    """Something the demonstration promises did not happen."""
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        return int(probe.getsockname()[1])
+
+
+def wait_until(what: str, holds: object, *, seconds: float = PATIENCE_SECONDS) -> None:
+    """Looks ten times a second. Raises Failed when the time is over."""
+    deadline = time.monotonic() + seconds
+    while not holds():  # type: ignore[operator]
+        if time.monotonic() > deadline:
+            raise Failed(f"waited {seconds:.0f} s in vain until {what}")
+        threading.Event().wait(0.1)
+
+
+class Lab:
+    """One temporary folder and the processes in it."""
+
+    def __init__(self) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix="expunge-demo-"))
+        self.mark = secrets.token_hex(16)
+        self.passphrase = secrets.token_urlsafe(24)
+        self.environment = {**os.environ, MARK: self.mark, "PYTHONUNBUFFERED": "1"}
+        self._processes: list[tuple[str, subprocess.Popen[bytes]]] = []
+
+    def start(self, name: str, *command: str, with_passphrase: bool = False) -> subprocess.Popen[bytes]:
+        """A process of the laboratory; its words go to NAME.log."""
+        log = (self.folder / f"{name}.log").open("ab")
+        reader = self._passphrase_reader() if with_passphrase else None
+        arguments = [*command, *(["--passphrase-fd", str(reader)] if reader is not None else [])]
+        process = subprocess.Popen(
+            arguments,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            env=self.environment,
+            pass_fds=[reader] if reader is not None else [],
+        )
+        log.close()
+        if reader is not None:
+            os.close(reader)
+        self._processes.append((name, process))
+        return process
+
+    def run(self, *command: str, with_passphrase: bool = False, expect: int = 0) -> str:
+        """What a command says on standard output. Raises Failed on another exit code than the expected one."""
+        reader = self._passphrase_reader() if with_passphrase else None
+        arguments = [*command, *(["--passphrase-fd", str(reader)] if reader is not None else [])]
+        done = subprocess.run(
+            arguments,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+            env=self.environment,
+            timeout=PATIENCE_SECONDS,
+            pass_fds=[reader] if reader is not None else [],
+        )
+        if reader is not None:
+            os.close(reader)
+        if done.returncode != expect:
+            said = (done.stdout + done.stderr).strip()
+            raise Failed(f"`{' '.join(command[:4])} ...` ended with {done.returncode}, not {expect}:\n{said}")
+        return done.stdout
+
+    def _passphrase_reader(self) -> int:
+        reader, writer = os.pipe()
+        os.write(writer, self.passphrase.encode())
+        os.close(writer)
+        os.set_inheritable(reader, True)
+        return reader
+
+    def log_tails(self) -> str:
+        """The last words of every process, for whoever must find out what went wrong."""
+        tails = []
+        for path in sorted(self.folder.glob("*.log")):
+            lines = path.read_text(errors="replace").splitlines()[-15:]
+            tails.append("\n".join([f"--- {path.name}", *lines]))
+        return "\n".join(tails)
+
+    def stop(self) -> None:
+        """Ends every process that was started here, newest first."""
+        for name, process in reversed(self._processes):
+            if process.poll() is None:
+                process.send_signal(signal.SIGTERM)
+                try:
+                    process.wait(timeout=15)
+                except subprocess.TimeoutExpired:
+                    process.kill()
+                    process.wait()
+                    raise Failed(f"{name} did not end when asked") from None
+
+    def left_running(self) -> list[str]:
+        """Processes that carry this run's mark, besides the caller."""
+        found = []
+        for entry in Path("/proc").iterdir():
+            if not entry.name.isdigit() or int(entry.name) == os.getpid():
+                continue
+            try:
+                if f"{MARK}={self.mark}".encode() in (entry / "environ").read_bytes().split(b"\0"):
+                    found.append((entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace"))
+            except OSError:
+                continue
+        return found
+
+    def remove(self) -> None:
+        shutil.rmtree(self.folder)
+
+
+class Server:
+    """One rented server of the laboratory, its drive filled with its tenant's text."""
+
+    def __init__(self, lab: Lab, name: str, *, text: str) -> None:
+        self.name = name
+        self.folder = lab.folder / name
+        self.serial = f"DEMO{secrets.token_hex(6).upper()}"
+        self.tenant_front, self.tenant_back, self.ssh_port = free_port(), free_port(), free_port()
+        self.text = text.encode()
+        self._drive = self.folder / "drives" / "nvme0"
+        (self.folder / "drives").mkdir(parents=True)
+        self.facts = {
+            "chassis_serial": f"CH{secrets.token_hex(5).upper()}",
+            "board_serial": f"BD{secrets.token_hex(5).upper()}",
+            "dmi_uuid": secrets.token_hex(16),
+            "bmc_mac": "02:" + ":".join(f"{byte:02x}" for byte in secrets.token_bytes(5)),
+        }
+
+    def build(self, *, capacity_bytes: int) -> None:
+        """A self-encrypting NVMe drive, with the tenant's text in forty places."""
+        import json
+
+        (self.folder / "facts.json").write_text(json.dumps(self.facts))
+        drive = SimulatedNvme.create(
+            self._drive,
+            serial=self.serial,
+            model="EXPUNGE DEMO NVME",
+            firmware="1.0",
+            capacity_bytes=capacity_bytes,
+            random=secrets.token_bytes,
+        )
+        line = (self.text + b"\n") * (4096 // (len(self.text) + 1) + 1)
+        for place in range(40):
+            drive.write(1, (place * capacity_bytes // 40) // 4096 * 4096, line[:4096])
+
+    def occurrences(self) -> int:
+        """How often the tenant's text stands in what the drive shows to a reader."""
+        from agent.devices.simulated import logical_view
+
+        return sum(block.count(self.text) for block in logical_view(self._drive))
+
+    def start(self, lab: Lab, *, trust_root: Path) -> None:
+        lab.start(
+            f"machine-{self.name}",
+            *(sys.executable, "-m", "demo.machine", "serve", "--folder", str(self.folder)),
+            *("--tenant-port", str(self.tenant_back), "--ssh-port", str(self.ssh_port)),
+            *("--trust-root", str(trust_root)),
+        )

@@ -2,7 +2,10 @@
 
     Refused                    a rule said no; nothing was done                              exit 3
     ├── NeedsApproval          the same act, with enough people behind it                    exit 4
-    └── LostRace               somebody moved first: load the facts, decide again            exit 3
+    ├── LostRace               somebody moved first: load the facts, decide again            exit 3
+    ├── AgentRefused           the agent of a host said no, with a code of its own           exit 3
+    └── Unreachable            no connection came up, so nothing was sent: ask again         exit 1
+    Unanswered                 something was sent and what became of it is not known         exit 1
 
 `Refused` is certificate's. A class exists only where a caller catches it; otherwise the code is enough. Every
 code stands under the heading of the module that raises it, once; a test holds that no two packages share one.
@@ -18,13 +21,43 @@ class NeedsApproval(Refused):
 
 
 class LostRace(Refused):
-    """A compare-and-set found another state or fence: somebody moved first. Load the facts and decide again."""
+    """A compare-and-set found another state or fence: somebody moved first. Load the facts, decide again."""
 
     def __init__(self, key: str, old: str, fence: int) -> None:
         self.key = key
         self.old = old
         self.fence = fence
         super().__init__(Code.LOST_RACE, f"{key} is no longer {old!r} under fence {fence}")
+
+
+class AgentRefused(Refused):
+    """The agent answered with a refusal; nothing was done. `agent_code` is its own code, as text."""
+
+    def __init__(self, *, agent_code: str, reason: str, remedy: str) -> None:
+        self.agent_code = agent_code
+        super().__init__(Code.AGENT_REFUSED, f"{agent_code}: {reason}", remedy=remedy)
+
+
+class Unreachable(Refused):
+    """No connection came up: nothing was sent, and asking again is safe."""
+
+
+class Unanswered(Exception):
+    """Something was sent, or a command was run, and no valid answer came: what became of it is not known.
+
+    Not a `Refused`, because a refusal promises that nothing was done. Whoever catches it asks (`status`, a
+    read-back) before anything else, and never sends again on its own.
+    """
+
+    def __init__(self, code: RefusalCode, reason: str) -> None:
+        self.code = code
+        self.reason = reason
+        self.remedy = code.remedy
+        super().__init__(f"{code.value}: {reason} ({code.remedy})")
+
+    def as_dict(self) -> dict[str, str]:
+        """The three parts under the names a refusal gives them."""
+        return {"code": self.code.value, "reason": self.reason, "remedy": self.remedy}
 
 
 class Code(RefusalCode):
@@ -149,3 +182,77 @@ class Code(RefusalCode):
         "The command and the running serve are of different releases; restart serve.",
     )
     HINT_INVALID = "HINT_INVALID", "Name an event (ended or renewed) and the source's own subscription id."
+    # channels: carrying lines to an agent
+    HOST_UNREACHABLE = (
+        "HOST_UNREACHABLE",
+        "See that the host is up and that the provisioning network reaches its SSH port.",
+    )
+    HOST_KEY_CHANGED = (
+        "HOST_KEY_CHANGED",
+        "Another machine or another boot answers there: stage the host again, never accept the key by hand.",
+    )
+    LOGIN_REFUSED = (
+        "LOGIN_REFUSED",
+        "The host does not admit the controller's SSH key: compare the boot configuration's keys.",
+    )
+    SSH_IDENTITY_MISSING = (
+        "SSH_IDENTITY_MISSING",
+        "Start ssh-agent, set SSH_AUTH_SOCK and add the Ed25519 key with this fingerprint.",
+    )
+    AGENT_REFUSED = "AGENT_REFUSED", "See the agent's own code and remedy; nothing was done."
+    ANSWER_MISSING = (
+        "ANSWER_MISSING",
+        "Ask the agent for its status; never send the order again because an answer is missing.",
+    )
+    ANSWER_INVALID = (
+        "ANSWER_INVALID",
+        "Treat it as no answer and ask for the status; the agent's release may differ, or it is no agent.",
+    )
+    # commands that the provider configures (quarantine, boot)
+    TEMPLATE_INVALID = (
+        "TEMPLATE_INVALID",
+        "Write the command as a list of arguments with plain {name} placeholders, the program's name fixed.",
+    )
+    PLACEHOLDER_UNKNOWN = (
+        "PLACEHOLDER_UNKNOWN",
+        "Give the host's record the parameter that the command names, or correct the command.",
+    )
+    PARAMETER_INVALID = (
+        "PARAMETER_INVALID",
+        "Correct the parameter in the host's record: printable text that does not begin with a dash.",
+    )
+    COMMAND_FAILED = (
+        "COMMAND_FAILED",
+        "See the command's own message, run it by hand, and let the read-back decide what is so.",
+    )
+    # boot: is this the agent that we started
+    BOOT_ANSWER_MALFORMED = (
+        "BOOT_ANSWER_MALFORMED",
+        "A field of hello is not what its format says; use one release on both sides.",
+    )
+    BOOT_ID_MISMATCH = (
+        "BOOT_ID_MISMATCH",
+        "The boot's name is not the hash of its key: this is not our agent. Start the host again.",
+    )
+    BOOT_HOST_KEY_MISMATCH = (
+        "BOOT_HOST_KEY_MISMATCH",
+        "Somebody stands between us and the agent, or relays it: look at the provisioning network.",
+    )
+    BOOT_CONFIGURATION_MISMATCH = (
+        "BOOT_CONFIGURATION_MISMATCH",
+        "The agent was started with another configuration: start the host again.",
+    )
+    BOOT_PROOF_INVALID = (
+        "BOOT_PROOF_INVALID",
+        "The agent does not hold this boot's secret: another system answers. Start the host again.",
+    )
+    # the webhook
+    WEBHOOK_SIGNATURE_INVALID = (
+        "WEBHOOK_SIGNATURE_INVALID",
+        "Compare the secret on both sides, and the sender's clock (five minutes at most).",
+    )
+    WEBHOOK_TOO_LARGE = "WEBHOOK_TOO_LARGE", "Send the event's type and the subscription only."
+    WEBHOOK_MALFORMED = (
+        "WEBHOOK_MALFORMED",
+        'Send {"type": "subscription.ended", "data": {"subscription": "..."}} with a webhook-id.',
+    )

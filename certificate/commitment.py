@@ -50,5 +50,5 @@ def markers_digest(*, nonce: bytes, markers: Iterable[tuple[int, int, int, str]]
 
 
 def pseudonym(*, key: bytes, domain: str, value: str) -> str:
-    """A keyed pseudonym (HMAC-SHA-256, 64 hexadecimal digits): destroy the key and nobody can link it again."""
+    """A keyed pseudonym (HMAC-SHA-256, 64 hex digits): destroy the key and nobody can link it again."""
     return hmac.new(key, domain.encode() + b"\x00" + value.encode(), hashlib.sha256).hexdigest()

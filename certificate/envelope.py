@@ -125,7 +125,7 @@ def _require_fields(raw: dict[str, object], names: set[str], what: str) -> None:
 
 
 def _base64(text: object, what: str) -> bytes:
-    """Standard or URL-safe, padded, with no bits left over: each value has exactly one text in each alphabet."""
+    """Standard or URL-safe, padded, no bits left over: each value has exactly one text in each alphabet."""
     if not isinstance(text, str):
         raise Malformed(Code.BASE64_INVALID, f"{what} is not text")
     alphabet = b"-_" if set(text) & set("-_") else b"+/"

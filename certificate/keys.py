@@ -152,7 +152,7 @@ def _ssh_blob(raw: bytes) -> bytes:
 
 
 def _refuse_unsafe(raw: bytes) -> None:
-    """RFC 8032, 5.1.3: y < p, a point of the curve, no negative zero; and 8 times the point is not neutral."""
+    """RFC 8032, 5.1.3: y < p, a point of the curve, no negative zero; and 8 times the point not neutral."""
     if len(raw) != PUBLIC_KEY_BYTES:
         raise Malformed(Code.KEY_INVALID, f"a public key has 32 bytes, this one {len(raw)}")
     encoded = int.from_bytes(raw, "little")

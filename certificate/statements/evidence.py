@@ -63,7 +63,7 @@ class Marker(Model):
 
 
 class Markers(Model):
-    """The committed markers of one medium; `commitment.markers_digest(nonce, list)` opens `committed_digest`."""
+    """The committed markers of one medium; `commitment.markers_digest` opens `committed_digest`."""
 
     committed_digest: Digest | NotObserved
     #: The controller acknowledged the commitment before the first irreversible step.

@@ -27,7 +27,7 @@ class RefusalCode(StrEnum):
 
 
 class Refused(Exception):
-    """A rule said no and nothing was done. `code` is stable, `reason` is this case, `remedy` the next step."""
+    """A rule said no, nothing was done. `code` is stable, `reason` is this case, `remedy` the next step."""
 
     def __init__(self, code: RefusalCode, reason: str, *, remedy: str | None = None) -> None:
         self.code = code

@@ -267,7 +267,7 @@ class JournalLine(Line):
 
 @dataclass(frozen=True, kw_only=True)
 class JournalEnd(Line):
-    """Nothing follows: the execution ended after `lines` lines, or its process is gone (not `is_complete`)."""
+    """Nothing follows: the execution ended after `lines` lines, or its process is gone (`is_complete` no)."""
 
     name = "journal_end"
     token: str

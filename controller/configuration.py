@@ -1,0 +1,230 @@
+"""expunge.toml: what the provider decides, read closed and strict.
+
+Rules: an unknown name is refused, so that a misspelt safeguard cannot be silently absent; every refusal names
+its place in the file; durations are ISO 8601 (`duration`); paths may be relative to the home. What DESIGN
+fixes (the greatest age of an observation, the life of an order and of an acknowledgement) is not
+configurable and stands with the guards. Approvals and floors stand in the signed validation table, not here.
+
+The purpose is not configurable either: it is the trust root's. `policy_digest` covers [lifecycle], [limits] and
+[deadlines] with every default written out, and nothing else: it goes into every plan, so a changed policy
+voids approvals, while a changed port does not.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import tomllib
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+import rfc8785
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import ValidationError as PydanticValidationError
+
+from certificate.errors import Code as CertificateCode
+from certificate.errors import Refused
+from certificate.statements.statement import Count, Word
+from certificate.statements.vocabulary import BootTrust
+from controller.duration import Duration
+from controller.errors import Code
+from controller.home import Home
+
+#: Far beyond any real file; stops a wrong path (a disk image) from being read into memory.
+MAX_CONFIGURATION_BYTES = 1_000_000
+
+Domain = Annotated[
+    str,
+    StringConstraints(
+        max_length=190, pattern=r"^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z][a-z0-9-]{0,61}[a-z0-9]$"
+    ),
+]
+#: The program and its arguments, each may hold placeholders that the driver names; no shell reads them.
+Command = Annotated[tuple[Annotated[str, Field(min_length=1)], ...], Field(min_length=1)]
+PathText = Annotated[str, Field(min_length=1)]
+#: `127.0.0.1:8443`, `[::1]:8443`.
+Address = Annotated[str, StringConstraints(pattern=r"^(\[[0-9a-fA-F:]+\]|[0-9a-zA-Z.-]+):[0-9]{1,5}$")]
+
+
+class Table(BaseModel):
+    """One table of the file: frozen, strict, closed."""
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
+
+
+class Provider(Table):
+    """Who runs this. `domain` must be the trust root's, which names the log."""
+
+    domain: Domain
+
+
+class Limits(Table):
+    """How many orders may be dispatched in a window that ends now; the next one waits or asks two people."""
+
+    per_hour: Annotated[int, Field(ge=1, le=10_000)] = 4
+    per_day: Annotated[int, Field(ge=1, le=100_000)] = 20
+    per_rack_per_day: Annotated[int, Field(ge=1, le=100_000)] = 8
+    per_customer_per_day: Annotated[int, Field(ge=1, le=100_000)] = 8
+
+
+class Deadlines(Table):
+    """How long a running state may last before a person is asked."""
+
+    isolate: Duration = timedelta(minutes=15)
+    stage: Duration = timedelta(minutes=30)
+    erase: Duration = timedelta(hours=24)
+    restore: Duration = timedelta(minutes=15)
+
+
+class Lifecycle(Table):
+    """When a machine may be wiped. `version` is the provider's own count of its changes to the policy."""
+
+    version: Count = 1
+    #: From the end of the subscription to the quarantine.
+    grace: Duration
+    #: From the quarantine to the order: time in which a customer still notices and calls.
+    dwell: Duration
+    #: How long a newly enrolled operator's approvals count for nothing.
+    approver_inert: Duration = timedelta(hours=72)
+
+
+class SqlViewSource(Table):
+    """The billing view of FORMATS, "The provider's side", read with an SQLAlchemy URL."""
+
+    kind: Literal["sql_view"]
+    name: Word = "billing"
+    url: Annotated[str, Field(min_length=1)]
+    #: A heartbeat older than this makes every answer unknown.
+    heartbeat_max_age: Duration = timedelta(minutes=5)
+
+
+class CommandQuarantine(Table):
+    """Three commands of the provider's: cut the tenant side, say whether it is cut, undo it."""
+
+    kind: Literal["command"] = "command"
+    isolate: Command
+    read_back: Command
+    restore: Command
+    timeout: Duration = timedelta(seconds=60)
+
+
+class CommandBoot(Table):
+    """Commands that start and stop the erase environment; `trust` is how that environment comes up."""
+
+    kind: Literal["command"] = "command"
+    command: Command
+    stop: Command
+    trust: BootTrust
+    timeout: Duration = timedelta(minutes=5)
+
+
+class SshChannel(Table):
+    """How agents are reached. With `use_ssh_agent` the SSH key is not read from the home."""
+
+    kind: Literal["ssh"] = "ssh"
+    user: Word = "expunge"
+    use_ssh_agent: bool = False
+    connect_timeout: Duration = timedelta(seconds=20)
+
+
+class Webhook(Table):
+    """Where signed webhooks are received, and the file with the secret (`whsec_...`)."""
+
+    listen: Address
+    secret_file: PathText
+
+
+class Anchor(Table):
+    """Where the copy of the ledger's head lies: another disk than the database's."""
+
+    path: PathText
+
+
+class Configuration(Table):
+    """The whole file."""
+
+    format: Annotated[Literal[1], Field(alias="schema")] = 1
+    provider: Provider
+    lifecycle: Lifecycle
+    limits: Limits = Limits()
+    deadlines: Deadlines = Deadlines()
+    source: SqlViewSource
+    quarantine: CommandQuarantine
+    boot: CommandBoot
+    channel: SshChannel = SshChannel()
+    webhook: Webhook | None = None
+    anchor: Anchor | None = None
+
+    @model_validator(mode="after")
+    def _no_time_is_zero(self) -> Self:
+        for name in type(self.deadlines).model_fields:
+            if getattr(self.deadlines, name) <= timedelta(0):
+                raise ValueError(f"deadlines.{name} leaves no time at all")
+        return self
+
+    @property
+    def policy_version(self) -> int:
+        return self.lifecycle.version
+
+    @property
+    def policy_digest(self) -> str:
+        """SHA-256 hex of the RFC 8785 form of the three policy tables with every default written out."""
+        policy = self.model_dump(mode="json", include={"lifecycle", "limits", "deadlines"})
+        return hashlib.sha256(rfc8785.dumps(policy)).hexdigest()
+
+    def anchor_path(self, home: Home) -> Path:
+        """Absolute; a relative path in the file is relative to the home."""
+        return home.path / self.anchor.path if self.anchor is not None else home.anchor
+
+    def webhook_secret_path(self, home: Home) -> Path | None:
+        return None if self.webhook is None else home.path / self.webhook.secret_file
+
+
+def read_configuration(path: Path) -> Configuration:
+    """The configuration in `path`.
+
+    Raises Refused: FILE_UNREADABLE, or CONFIGURATION_INVALID whose reason names each wrong place.
+    """
+    try:
+        with path.open("rb") as file:
+            content = file.read(MAX_CONFIGURATION_BYTES + 1)
+    except OSError as error:
+        raise Refused(CertificateCode.FILE_UNREADABLE, f"{path}: {error.strerror}") from None
+    if len(content) > MAX_CONFIGURATION_BYTES:
+        raise Refused(
+            Code.CONFIGURATION_INVALID, f"{path.name} has more than {MAX_CONFIGURATION_BYTES} bytes"
+        )
+    return parse_configuration(content, name=path.name)
+
+
+def parse_configuration(content: bytes, *, name: str = "expunge.toml") -> Configuration:
+    """As `read_configuration`, for bytes already read."""
+    try:
+        raw = tomllib.loads(content.decode())
+        document = json.dumps(raw, allow_nan=False, default=_refuse_type)
+    except UnicodeDecodeError as error:
+        raise Refused(Code.CONFIGURATION_INVALID, f"{name} is not UTF-8 at byte {error.start}") from None
+    except (tomllib.TOMLDecodeError, ValueError, RecursionError) as error:
+        raise Refused(Code.CONFIGURATION_INVALID, f"{name}: {error}") from None
+    try:
+        # As JSON, because only there does strict reading take a list for a tuple and a word for a member.
+        return Configuration.model_validate_json(document)
+    except PydanticValidationError as error:
+        wrong = [_place(found) for found in error.errors(include_url=False, include_input=False)]
+        raise Refused(Code.CONFIGURATION_INVALID, f"{name}: " + "; ".join(wrong)) from None
+
+
+def _refuse_type(value: Any) -> str:
+    raise ValueError(f"{value} is a {type(value).__name__}; dates and times are not used here")
+
+
+def _place(found: Any) -> str:
+    place = ".".join(str(part) for part in found["loc"]) or "the file"
+    match found["type"]:
+        case "extra_forbidden":
+            return f"{place} is not a name of this format"
+        case "missing":
+            return f"{place} is missing"
+        case _:
+            return f"{place}: {str(found['msg']).removeprefix('Value error, ')}"

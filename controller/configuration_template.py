@@ -1,0 +1,64 @@
+"""The expunge.toml that `init` writes where there is none: every table, with its reason.
+
+It is complete but not ready: source, quarantine and boot name programs of the provider's that only the
+provider can write, and until they exist each of their answers is unknown and nothing happens.
+"""
+
+from __future__ import annotations
+
+_TEMPLATE = """\
+# Expunge, this controller's configuration. Durations are ISO 8601 (P7D, PT4H, PT90S).
+schema = 1
+
+[provider]
+domain = "{domain}"
+
+[lifecycle]                     # lifecycle, limits and deadlines are the policy: raise version with each change
+version = 1
+grace = "P7D"                   # from the end of the subscription to the quarantine
+dwell = "PT4H"                  # from the quarantine to the order
+approver_inert = "PT72H"        # a new operator's approvals count for nothing until then
+
+[limits]                        # orders dispatched; beyond a limit two people must agree
+per_hour = 4
+per_day = 20
+per_rack_per_day = 8
+per_customer_per_day = 8
+
+[deadlines]                     # after these a person is asked
+isolate = "PT15M"
+stage = "PT30M"
+erase = "PT24H"
+restore = "PT15M"
+
+[source]                        # expunge_subscription, expunge_tenancy, expunge_heartbeat; a read-only role
+kind = "sql_view"
+name = "billing"
+url = "sqlite:////var/lib/billing/billing.db"
+
+[quarantine]                    # no shell reads these; see docs for the placeholders
+isolate = ["/etc/expunge/quarantine", "isolate", "{{host}}"]
+read_back = ["/etc/expunge/quarantine", "read-back", "{{host}}"]
+restore = ["/etc/expunge/quarantine", "restore", "{{host}}"]
+
+[boot]                          # starts the erase environment with this boot's configuration and secret
+command = ["/etc/expunge/boot", "start", "{{host}}", "{{config}}", "{{secret}}"]
+stop = ["/etc/expunge/boot", "stop", "{{host}}"]
+trust = "network"               # virtual_media | network | tenant_os | installed: how it really comes up
+
+[channel]
+kind = "ssh"
+user = "expunge"
+
+# [webhook]
+# listen = "127.0.0.1:8443"
+# secret_file = "webhook.secret"
+
+# [anchor]                      # on another disk than this folder; no snapshot or backup in common
+# path = "/mnt/other-disk/expunge-anchor.json"
+"""
+
+
+def configuration_template(*, domain: str) -> bytes:
+    """The file as bytes. `parse_configuration` reads it."""
+    return _TEMPLATE.format(domain=domain).encode()

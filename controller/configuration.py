@@ -5,8 +5,8 @@ its place in the file; durations are ISO 8601 (`duration`); paths may be relativ
 fixes (the greatest age of an observation, the life of an order and of an acknowledgement) is not
 configurable and stands with the guards. Approvals and floors stand in the signed validation table, not here.
 
-The purpose is not configurable either: it is the trust root's. `policy_digest` covers [lifecycle], [limits] and
-[deadlines] with every default written out, and nothing else: it goes into every plan, so a changed policy
+The purpose is not configurable either: it is the trust root's. `policy_digest` covers [lifecycle], [limits]
+and [deadlines] with every default written out, and nothing else: it goes into every plan, so a changed policy
 voids approvals, while a changed port does not.
 """
 

@@ -13,7 +13,7 @@ schema = 1
 [provider]
 domain = "{domain}"
 
-[lifecycle]                     # lifecycle, limits and deadlines are the policy: raise version with each change
+[lifecycle]                     # with limits and deadlines: the policy; raise version with it
 version = 1
 grace = "P7D"                   # from the end of the subscription to the quarantine
 dwell = "PT4H"                  # from the quarantine to the order

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from certificate.errors import Code as CertificateCode
 from certificate.errors import Refused
 from controller.errors import Code
 
@@ -125,6 +126,23 @@ class Home:
             yield
         finally:
             os.close(descriptor)
+
+
+@contextmanager
+def socket_address(path: Path) -> Iterator[str]:
+    """`path` as an address that `bind` and `connect` take, whatever its length.
+
+    A Unix socket's address holds 107 bytes (unix(7)); through the open folder's descriptor any path fits.
+    Raises Refused(FILE_UNREADABLE) where the folder cannot be opened.
+    """
+    try:
+        descriptor = os.open(path.parent, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError as error:
+        raise Refused(CertificateCode.FILE_UNREADABLE, f"{path.parent}: {error.strerror}") from None
+    try:
+        yield f"/proc/self/fd/{descriptor}/{path.name}"
+    finally:
+        os.close(descriptor)
 
 
 def write_durably(path: Path, content: bytes, *, mode: int = FILE_MODE) -> None:

@@ -1,0 +1,183 @@
+"""Every reason that can keep a claim from being stronger, and how far each one lowers it.
+
+`assurance` collects reasons; the strongest effect among them decides. A reason can only lower: there is no
+member that raises. The codes stand in signed outcomes, so a member is never renamed or reused.
+"""
+
+from __future__ import annotations
+
+from enum import Enum, StrEnum
+from typing import Self
+
+
+class Effect(Enum):
+    """What one reason does to a claim, gravest first."""
+
+    #: The device or the medium itself contradicts an erasure: `not_erased`.
+    CONTRADICTS = "contradicts"
+    #: Something that an erasure needs was not seen, or does not fit: at most `inconclusive`.
+    DOUBTS = "doubts"
+    #: The method is at most `clear`.
+    AT_MOST_CLEAR = "at_most_clear"
+    #: The grade is at most `device-reported`.
+    AT_MOST_DEVICE_REPORTED = "at_most_device_reported"
+
+
+class Reason(StrEnum):
+    """A code, its effect and its sentence."""
+
+    effect: Effect
+    sentence: str
+
+    def __new__(cls, value: str, effect: Effect, sentence: str) -> Self:
+        member = str.__new__(cls, value)
+        member._value_, member.effect, member.sentence = value, effect, sentence
+        return member
+
+    # whose evidence it is
+    MEDIUM_NOT_ORDERED = "MEDIUM_NOT_ORDERED", Effect.DOUBTS, "The order does not name this medium."
+    ANOTHER_ORDER = "ANOTHER_ORDER", Effect.DOUBTS, "The evidence answers another order, token or hello."
+    ANOTHER_BOOT = "ANOTHER_BOOT", Effect.DOUBTS, "The evidence is of another boot, key or observer."
+    ANOTHER_PURPOSE = "ANOTHER_PURPOSE", Effect.DOUBTS, "Order and evidence differ in purpose."
+    ORDER_OUTLIVED = (
+        "ORDER_OUTLIVED",
+        Effect.DOUBTS,
+        "The order was accepted after its life, or time ran back.",
+    )
+    BOOT_SECRET_NOT_HELD = (
+        "BOOT_SECRET_NOT_HELD",
+        Effect.DOUBTS,
+        "The agent was not seen to hold the secret of its boot.",
+    )
+    BOOT_TENANT_OS = "BOOT_TENANT_OS", Effect.DOUBTS, "The machine ran a system that a tenant could change."
+    BOOT_NETWORK = "BOOT_NETWORK", Effect.AT_MOST_CLEAR, "The machine came up from the network."
+    # which host, which media
+    HOST_NOT_IDENTIFIED = (
+        "HOST_NOT_IDENTIFIED",
+        Effect.DOUBTS,
+        "Not every fact of the host that the order names was seen to agree, or fewer than three did.",
+    )
+    EVIDENCE_INCOMPLETE = (
+        "EVIDENCE_INCOMPLETE",
+        Effect.DOUBTS,
+        "The evidence lacks a medium or place that the order names.",
+    )
+    MEDIUM_MISSING = "MEDIUM_MISSING", Effect.DOUBTS, "The evidence has no entry for this medium."
+    MEDIUM_REPEATED = "MEDIUM_REPEATED", Effect.DOUBTS, "The evidence lists a medium twice."
+    UNEXPECTED_MEDIA = (
+        "UNEXPECTED_MEDIA",
+        Effect.DOUBTS,
+        "Storage that no order names was found, or nobody looked.",
+    )
+    # the medium
+    NOT_PRESENT = "NOT_PRESENT", Effect.DOUBTS, "The medium was not seen in the machine."
+    NOT_EXCLUSIVE = "NOT_EXCLUSIVE", Effect.DOUBTS, "The medium was not opened exclusively."
+    IDENTITY_CHANGED = "IDENTITY_CHANGED", Effect.DOUBTS, "The same medium was not seen after the command."
+    NOT_READABLE = "NOT_READABLE", Effect.DOUBTS, "The medium was not seen to be readable afterwards."
+    WRITE_PROTECTED = "WRITE_PROTECTED", Effect.DOUBTS, "The medium is write-protected, or nobody looked."
+    MEDIUM_DIFFERS = "MEDIUM_DIFFERS", Effect.DOUBTS, "The medium is not as the plan describes it."
+    CAPABILITY_NOT_SHOWN = (
+        "CAPABILITY_NOT_SHOWN",
+        Effect.DOUBTS,
+        "The drive's own capability word does not offer the technique.",
+    )
+    NAMESPACE_NOT_COVERED = "NAMESPACE_NOT_COVERED", Effect.DOUBTS, "A namespace was not seen to be covered."
+    CAPACITY_UNACCOUNTED = (
+        "CAPACITY_UNACCOUNTED",
+        Effect.DOUBTS,
+        "Namespaces and unallocated capacity do not add up to the medium's capacity.",
+    )
+    READ_BACK_DIFFERS = (
+        "READ_BACK_DIFFERS",
+        Effect.DOUBTS,
+        "A read-back found bytes that should not be there, or its result was not seen.",
+    )
+    ERRORS_SEEN = "ERRORS_SEEN", Effect.DOUBTS, "The agent recorded errors on this medium."
+    # the command
+    NO_COMMAND = "NO_COMMAND", Effect.DOUBTS, "No command is on record."
+    COMMAND_NOT_PLANNED = (
+        "COMMAND_NOT_PLANNED",
+        Effect.DOUBTS,
+        "The commands are not the plan's, in the plan's order, each after the failure of the one before.",
+    )
+    SUBMISSION_NOT_SEEN = "SUBMISSION_NOT_SEEN", Effect.DOUBTS, "The command as sent is not on record."
+    SUBMISSION_DIFFERS = (
+        "SUBMISSION_DIFFERS",
+        Effect.DOUBTS,
+        "What was sent is not the technique that is claimed.",
+    )
+    START_NOT_ACKNOWLEDGED = (
+        "START_NOT_ACKNOWLEDGED",
+        Effect.DOUBTS,
+        "The controller was not seen to acknowledge the start.",
+    )
+    COMMAND_REFUSED = "COMMAND_REFUSED", Effect.CONTRADICTS, "The drive refused the command."
+    COMPLETION_NOT_SEEN = (
+        "COMPLETION_NOT_SEEN",
+        Effect.DOUBTS,
+        "The drive's answer to the command is not on record.",
+    )
+    TIMED_OUT = "TIMED_OUT", Effect.DOUBTS, "The command was not answered in time, or nobody looked."
+    STATUS_NOT_SEEN = (
+        "STATUS_NOT_SEEN",
+        Effect.DOUBTS,
+        "The drive's status after the command is not on record.",
+    )
+    SANITIZE_FAILED = "SANITIZE_FAILED", Effect.CONTRADICTS, "The drive reports that the sanitize failed."
+    SANITIZE_NOT_ENDED = (
+        "SANITIZE_NOT_ENDED",
+        Effect.DOUBTS,
+        "The drive does not report a sanitize that ended well.",
+    )
+    STATUS_OF_ANOTHER_COMMAND = (
+        "STATUS_OF_ANOTHER_COMMAND",
+        Effect.DOUBTS,
+        "The drive's status belongs to another command than ours.",
+    )
+    STATUS_UNCHANGED = (
+        "STATUS_UNCHANGED",
+        Effect.DOUBTS,
+        "The drive's status is the same as before the command, and no markers show a change.",
+    )
+    WRITTEN_AFTERWARDS = (
+        "WRITTEN_AFTERWARDS",
+        Effect.DOUBTS,
+        "The drive says that user data was written after the sanitize (Global Data Erased is 0).",
+    )
+    ESCROW_KNOWN = "ESCROW_KNOWN", Effect.DOUBTS, "A copy of the keys is known to exist elsewhere."
+    # the markers
+    MARKERS_NOT_COMMITTED = (
+        "MARKERS_NOT_COMMITTED",
+        Effect.DOUBTS,
+        "The markers do not open the commitment, or it was not acknowledged before the first write.",
+    )
+    MARKERS_INCOMPLETE = (
+        "MARKERS_INCOMPLETE",
+        Effect.DOUBTS,
+        "The markers are not those that were counted, or one stands in no listed namespace.",
+    )
+    MARKER_UNCHANGED = "MARKER_UNCHANGED", Effect.CONTRADICTS, "A marker still reads as it was written."
+    MARKER_NOT_READ = "MARKER_NOT_READ", Effect.DOUBTS, "A marker could not be read, or nobody looked."
+    MARKER_IMPLAUSIBLE = (
+        "MARKER_IMPLAUSIBLE",
+        Effect.DOUBTS,
+        "A marker is too short to prove anything, or its count of changed bits does not fit its reading.",
+    )
+    NO_MARKERS = "NO_MARKERS", Effect.AT_MOST_DEVICE_REPORTED, "No marker was committed to."
+    MARKER_NOT_READ_BACK = (
+        "MARKER_NOT_READ_BACK",
+        Effect.AT_MOST_DEVICE_REPORTED,
+        "A marker was not seen on the medium before the erase.",
+    )
+    MARKER_READS_CONSTANT = (
+        "MARKER_READS_CONSTANT",
+        Effect.AT_MOST_DEVICE_REPORTED,
+        "A marker reads as zeros or one constant, which shows unmapping and no changed key.",
+    )
+    BLOCK_ERASE_SHOWS_NO_KEY = (
+        "BLOCK_ERASE_SHOWS_NO_KEY",
+        Effect.AT_MOST_DEVICE_REPORTED,
+        "A block erase changes no key, so markers cannot prove it.",
+    )
+    # the sum
+    BELOW_FLOOR = "BELOW_FLOOR", Effect.DOUBTS, "What could be claimed is below the order's floor."

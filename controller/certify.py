@@ -1,0 +1,244 @@
+"""Outcomes and summaries: what the controller says of an erase, built from the order, the evidence and the
+verdict.
+
+Rules:
+1. The claim is what `assurance.judge` computes from order and evidence, and nothing else.
+2. An `erased` outcome contains the validation that accepted it; any other outcome has none.
+3. Nothing is copied from configuration into a fact: what neither the agent nor the provider's records saw is
+   `not_observed`.
+4. A summary names every medium of the order and every place besides drives; its claim is its worst medium's.
+
+Pure: ids, nonces, times and digests are handed in. Signing, logging and storing are the effect's.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from datetime import datetime
+
+from certificate import assurance
+from certificate.identifiers import OutcomeId
+from certificate.statements.evidence import Command, Evidence, MediumEvidence, Residue
+from certificate.statements.order import Anchor, Order
+from certificate.statements.outcome import (
+    Claim,
+    CryptographicErase,
+    Custody,
+    Outcome,
+    Sanitization,
+    Validation,
+    Verification,
+)
+from certificate.statements.statement import NOT_OBSERVED, NotApplicable, Seen, Statement, make, subject
+from certificate.statements.summary import MediumSummary, Summary
+from certificate.statements.validation import ValidationTable
+from certificate.statements.vocabulary import (
+    Escrow,
+    MarkerReading,
+    ResidueName,
+    ResidueState,
+    Result,
+    Technique,
+    ValidationDecision,
+    WhatBecame,
+)
+
+CRYPTOGRAPHIC_TECHNIQUES = frozenset({Technique.NVME_SANITIZE_CRYPTO})
+NOT_APPLICABLE: NotApplicable = "not_applicable"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verdict:
+    """What may be said of one medium, and whether the signed table accepts it."""
+
+    commitment: str
+    claim: Claim
+    #: not_applicable unless the claim is `erased`.
+    decision: ValidationDecision | NotApplicable
+
+
+@dataclass(frozen=True, kw_only=True)
+class Issue:
+    """What signs and numbers a document: handed in, so that the same input gives the same bytes."""
+
+    issuer: str
+    issuer_seq: int
+    anchor: Anchor
+    nonce: str
+    issued_at: datetime
+
+
+def judge(*, order: Order, evidence: Evidence, table: ValidationTable) -> tuple[Verdict, ...]:
+    """One verdict for every medium the order names, in the plan's order."""
+    verdicts = []
+    for planned in order.plan.media:
+        claim = assurance.judge(order=order, evidence=evidence, commitment=planned.commitment)
+        decision: ValidationDecision | NotApplicable = NOT_APPLICABLE
+        if claim.result is Result.ERASED and claim.technique != NOT_APPLICABLE:
+            decision = table.decide(
+                data_class=order.plan.data_class,
+                media=planned.kind,
+                technique=Technique(claim.technique),
+                grade=claim.grade,
+            )
+        verdicts.append(Verdict(commitment=planned.commitment, claim=claim, decision=decision))
+    return tuple(verdicts)
+
+
+def make_outcome(
+    *,
+    outcome: OutcomeId,
+    issue: Issue,
+    order: Order,
+    order_digest: str,
+    evidence: Evidence,
+    evidence_digest: str,
+    evidence_file_digest: str,
+    verdict: Verdict,
+    custody: Custody,
+    decided_at: datetime,
+) -> Statement[Outcome]:
+    """The record of this attempt on one medium. `evidence_file_digest`: SHA-256 of the `*.evidence.dsse.json`
+    file.
+    """
+    seen = next(medium for medium in evidence.media if medium.medium.commitment == verdict.commitment)
+    predicate = Outcome(
+        schema_version=1,
+        purpose=order.purpose,
+        nonce=issue.nonce,
+        issued_at=issue.issued_at,
+        outcome=outcome,
+        deprovision=order.deprovision,
+        attempt=order.attempt,
+        issuer=issue.issuer,
+        issuer_seq=issue.issuer_seq,
+        anchor=issue.anchor,
+        supersedes=NOT_APPLICABLE,
+        order=order.order,
+        order_digest=order_digest,
+        evidence_digest=evidence_digest,
+        destroy_decision=NOT_APPLICABLE,
+        host_commitment=order.host.commitment,
+        medium=seen.medium,
+        custody=custody,
+        claim=verdict.claim,
+        boot_trust=order.boot_trust,
+        observer=evidence.observer,
+        agent_keyid=evidence.agent_keyid,
+        attestation=NOT_OBSERVED,
+        sanitization=_sanitization(seen, order=order, evidence=evidence),
+        cryptographic_erase=_cryptographic_erase(order=order, verdict=verdict),
+        verification=_verification(seen),
+        validation=_validation(order=order, verdict=verdict, decided_at=decided_at),
+        gdpr_art28_3_g=Seen.that(verdict.claim.result is Result.ERASED),
+    )
+    subjects = (subject("evidence.dsse.json", evidence_file_digest), subject("medium", verdict.commitment))
+    return make(predicate, subjects)
+
+
+def make_summary(
+    *,
+    issue: Issue,
+    order: Order,
+    order_digest: str,
+    evidence: Evidence,
+    verdicts: tuple[Verdict, ...],
+    outcome_digests: dict[str, str],
+    custody: Custody,
+) -> Statement[Summary]:
+    """The record of one host. `outcome_digests`: medium commitment -> SHA-256 of its outcome's payload."""
+    media = tuple(
+        MediumSummary(
+            commitment=verdict.commitment,
+            became=WhatBecame(verdict.claim.result.value),
+            outcome_digest=outcome_digests[verdict.commitment],
+            decision_digest=NOT_APPLICABLE,
+        )
+        for verdict in verdicts
+    )
+    predicate = Summary(
+        schema_version=1,
+        purpose=order.purpose,
+        nonce=issue.nonce,
+        issued_at=issue.issued_at,
+        deprovision=order.deprovision,
+        issuer=issue.issuer,
+        anchor=issue.anchor,
+        host_commitment=order.host.commitment,
+        custody=custody,
+        media=media,
+        residue=_residue(evidence),
+        claim=assurance.worst(tuple(verdict.claim for verdict in verdicts)),
+        ended_at=issue.issued_at,
+        order_digests=(order_digest,),
+    )
+    return make(predicate, tuple(subject("outcome", digest) for digest in outcome_digests.values()))
+
+
+def _residue(evidence: Evidence) -> tuple[Residue, ...]:
+    """Every name once; a place the agent did not speak of is not covered, and one it named twice neither."""
+    states: dict[ResidueName, list[ResidueState]] = {name: [] for name in ResidueName}
+    for entry in evidence.residue:
+        states[entry.name].append(entry.state)
+    return tuple(
+        Residue(name=name, state=seen[0] if len(seen) == 1 else ResidueState.NOT_COVERED)
+        for name, seen in states.items()
+    )
+
+
+def _sanitization(seen: MediumEvidence, *, order: Order, evidence: Evidence) -> Sanitization:
+    planned = next(each for each in order.plan.media if each.commitment == seen.medium.commitment)
+    last = seen.commands[-1].technique if seen.commands else None
+    before = planned.techniques[: planned.techniques.index(last)] if last in planned.techniques else ()
+    return Sanitization(
+        commands=seen.commands,
+        started_at=seen.commands[0].started_at if seen.commands else NOT_OBSERVED,
+        finished_at=seen.commands[-1].finished_at if seen.commands else NOT_OBSERVED,
+        fallback_from=before,
+        unaddressed_areas=seen.unaddressed_areas,
+        errors=seen.errors,
+        tool=evidence.tool,
+    )
+
+
+def _cryptographic_erase(*, order: Order, verdict: Verdict) -> CryptographicErase | NotApplicable:
+    """What SP 800-88r2, 3.2 asks: a drive does not tell most of it, and then nobody observed it."""
+    if verdict.claim.technique not in CRYPTOGRAPHIC_TECHNIQUES:
+        return NOT_APPLICABLE
+    return CryptographicErase(
+        key_scope=NOT_OBSERVED,
+        algorithm=NOT_OBSERVED,
+        strength_bits=NOT_OBSERVED,
+        key_origin=NOT_OBSERVED,
+        escrow=NOT_OBSERVED if order.escrow == NOT_OBSERVED else Escrow(order.escrow),
+        module_validation=NOT_OBSERVED,
+        vendor_assertion_digest=NOT_OBSERVED,
+    )
+
+
+def _verification(seen: MediumEvidence) -> Verification:
+    last: Command | None = seen.commands[-1] if seen.commands else None
+    log = last.status_log_after if last is not None else NOT_OBSERVED
+    return Verification(
+        status_log_digest=NOT_OBSERVED
+        if log == NOT_OBSERVED
+        else hashlib.sha256(bytes.fromhex(log)).hexdigest(),
+        markers_committed=seen.markers.committed_count,
+        markers_as_expected=sum(
+            marker.reading_after is MarkerReading.PSEUDORANDOM for marker in seen.markers.markers
+        ),
+        bytes_read=seen.read_back_bytes,
+        mismatch_bytes=seen.read_back_mismatch_bytes,
+    )
+
+
+def _validation(*, order: Order, verdict: Verdict, decided_at: datetime) -> Validation | NotApplicable:
+    if verdict.decision == NOT_APPLICABLE:
+        return NOT_APPLICABLE
+    return Validation(
+        decision=ValidationDecision(verdict.decision),
+        table_digest=order.plan.validation_digest,
+        decided_by=NOT_APPLICABLE,
+        decided_at=decided_at,
+    )

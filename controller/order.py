@@ -1,0 +1,133 @@
+"""Orders and withdrawals: the documents by which the controller permits a destruction, or takes it back.
+
+Rules:
+1. An order carries its plan and the digest that people approved, and the two agree.
+2. It names one boot, one hello nonce, one token and a fence of its own, and lives `VALID_FOR_SECONDS` on the
+agent's
+   monotonic clock from that hello.
+3. The basis says what was answered, by digest and time, for every tenancy of the host; an order without an
+answer
+   for each, or with an answer other than `ended`, is not made. (The guards say the same before and after;
+   this is the last look, at what is about to be signed.)
+
+Pure: ids, nonces, times and digests are handed in.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from certificate.errors import Refused
+from certificate.identifiers import OrderId
+from certificate.statements.host_records import Withdrawal
+from certificate.statements.medium import Host
+from certificate.statements.order import Anchor, Basis, Order
+from certificate.statements.plan import Plan
+from certificate.statements.statement import NOT_OBSERVED, NotApplicable, Purpose, Statement, make, subject
+from certificate.statements.vocabulary import BootTrust, Observer, Trigger
+from controller.errors import Code
+
+#: The longest life FORMATS.md allows (900 s) is DESIGN.md's 15 minutes to dispatch; two minutes less leave
+#: the
+#: agent, whose clock counts from its own hello, always the stricter of the two.
+VALID_FOR_SECONDS = 780
+
+
+@dataclass(frozen=True, kw_only=True)
+class BootNamed:
+    """The one boot an order is for."""
+
+    boot_id: str
+    boot_trust: BootTrust
+    config_digest: str
+    hello_nonce: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Signing:
+    """What signs a document, and the nonce and instant it carries."""
+
+    signer: str
+    purpose: Purpose
+    nonce: str
+    issued_at: datetime
+
+
+def make_order(
+    *,
+    order: OrderId,
+    attempt: int,
+    token: str,
+    fence: int,
+    boot: BootNamed,
+    host: Host,
+    plan: Plan,
+    basis: Basis,
+    anchor: Anchor,
+    signing: Signing,
+    version: str,
+) -> Statement[Order]:
+    """The order as it will be signed. Raises Refused(TENANCY_REMAINS, TENANCY_NONE_KNOWN,
+    PLAN_OF_ANOTHER_BOOT).
+    """
+    _refuse_a_weak_basis(basis)
+    if plan.boot_id != boot.boot_id:
+        raise Refused(
+            Code.PLAN_OF_ANOTHER_BOOT, "the plan was made for another start of the erase environment"
+        )
+    predicate = Order(
+        schema_version=1,
+        purpose=signing.purpose,
+        nonce=signing.nonce,
+        issued_at=signing.issued_at,
+        order=order,
+        deprovision=plan.deprovision,
+        attempt=attempt,
+        continues="not_applicable",
+        token=token,
+        fence=fence,
+        boot_id=boot.boot_id,
+        boot_trust=boot.boot_trust,
+        boot_config_digest=boot.config_digest,
+        observer=Observer.ON_HOST,
+        hello_nonce=boot.hello_nonce,
+        valid_for_s=VALID_FOR_SECONDS,
+        trigger=Trigger.ENDED,
+        host=host,
+        plan=plan,
+        plan_digest=plan.canonical_digest(),
+        escrow=NOT_OBSERVED,
+        basis=basis,
+        anchor=anchor,
+        controller_version=version,
+        signer=signing.signer,
+    )
+    return make(predicate, tuple(subject(f"medium/{n}", m.commitment) for n, m in enumerate(plan.media)))
+
+
+def make_withdrawal(
+    *, order: Order, order_digest: str, order_seq: int, reason: Code, signing: Signing
+) -> Statement[Withdrawal]:
+    """The record that an order will not be dispatched."""
+    predicate = Withdrawal(
+        schema_version=1,
+        purpose=signing.purpose,
+        nonce=signing.nonce,
+        issued_at=signing.issued_at,
+        signer=signing.signer,
+        order=order.order,
+        order_digest=order_digest,
+        order_seq=order_seq,
+        token=order.token,
+        reason=reason.value,
+    )
+    return make(predicate, (subject("order", order_digest),))
+
+
+def _refuse_a_weak_basis(basis: Basis) -> None:
+    if not basis.answers or basis.tenancies.count != len(basis.answers):
+        raise Refused(Code.TENANCY_NONE_KNOWN, "not every tenancy of the host has an answer in the basis")
+    remaining: list[str | NotApplicable] = [each.state for each in basis.answers if each.state != "ended"]
+    if remaining:
+        raise Refused(Code.TENANCY_REMAINS, f"a tenancy of the host is {remaining[0]}")

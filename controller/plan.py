@@ -1,0 +1,149 @@
+"""The plan of one deprovision, made from what the erase environment found and what the provider has on
+record.
+
+Rules:
+1. Only drives on record are planned, each exactly once, and only when the inventory shows exactly those
+drives. 2. Techniques come from `certificate.selection` over the drive's own words, best first, none below the
+floor; the
+   agent computes the same list again before it obeys.
+3. The floor comes from the signed validation table's rule for the data class; a class without a rule has no
+plan. 4. Every place besides drives that may hold data is listed, so that the summary must answer for it.
+
+Pure. Whether the inventory agrees with the record is said by `compare` and judged by the guards.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+
+from certificate import selection
+from certificate.commitment import host_commitment, host_fact_commitment, medium_commitment
+from certificate.errors import Refused
+from certificate.identifiers import DeprovisionId
+from certificate.messages import DriveReport, InventoryAnswer
+from certificate.statements.medium import Host, HostFact
+from certificate.statements.plan import Plan, PlannedMedium
+from certificate.statements.statement import NOT_OBSERVED
+from certificate.statements.validation import ValidationTable
+from certificate.statements.vocabulary import HostFactKind, ResidueName, Transport
+from controller.errors import Code
+
+
+@dataclass(frozen=True, kw_only=True)
+class KnownDrive:
+    """A drive the provider has on record. `salt`: 32 bytes, the salt of its commitment."""
+
+    serial: str
+    salt: bytes
+
+    @property
+    def commitment(self) -> str:
+        return medium_commitment(salt=self.salt, serial=self.serial)
+
+
+@dataclass(frozen=True, kw_only=True)
+class KnownHost:
+    """A host as the provider has it on record. `facts`: (kind, value) pairs in clear; `salt`: 32 bytes."""
+
+    salt: bytes
+    facts: tuple[tuple[str, str], ...]
+    drives: tuple[KnownDrive, ...]
+    data_class: str
+
+    def named(self) -> Host:
+        """The host as documents name it: commitments only."""
+        facts = tuple(
+            HostFact(
+                kind=HostFactKind(kind),
+                commitment=host_fact_commitment(salt=self.salt, kind=kind, value=value),
+            )
+            for kind, value in sorted(self.facts)
+        )
+        return Host(
+            commitment=host_commitment((fact.kind.value, fact.commitment) for fact in facts), facts=facts
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Comparison:
+    """How an inventory stands to the record. Counts; `refused` holds the codes of drives that may not be
+    erased.
+    """
+
+    agreeing_facts: int
+    contradicting_facts: int
+    missing_drives: int
+    unexpected_drives: int
+    refused: tuple[str, ...]
+
+
+def compare(inventory: InventoryAnswer, host: KnownHost) -> Comparison:
+    """What agrees, what contradicts, what is missing. A serial seen twice counts as unexpected."""
+    seen = {fact.kind: fact.value for fact in inventory.host_facts}
+    on_record = dict(host.facts)
+    found = Counter(drive.serial for drive in inventory.drives)
+    known = Counter(drive.serial for drive in host.drives)
+    return Comparison(
+        agreeing_facts=sum(seen.get(kind) == value for kind, value in on_record.items()),
+        contradicting_facts=sum(kind in seen and seen[kind] != value for kind, value in on_record.items()),
+        missing_drives=(known - found).total(),
+        unexpected_drives=(found - known).total(),
+        refused=tuple(drive.refused for drive in inventory.drives if drive.refused is not None),
+    )
+
+
+def make_plan(
+    *,
+    deprovision: DeprovisionId,
+    tenancy_ref: str,
+    host: KnownHost,
+    inventory: InventoryAnswer,
+    table: ValidationTable,
+    table_digest: str,
+    policy_digest: str,
+) -> Plan:
+    """The plan that people or a rule approve. Raises Refused: DRIVES_DIFFER, NO_VALIDATION_RULE, or the
+    selection's own refusal for the first drive that no technique of the floor reaches.
+    """
+    rule = table.rule(host.data_class)
+    if rule is None:
+        raise Refused(Code.NO_VALIDATION_RULE, f"no rule for data class {host.data_class!r}")
+    reports = {report.serial: report for report in inventory.drives}
+    comparison = compare(inventory, host)
+    if not host.drives or comparison.missing_drives or comparison.unexpected_drives:
+        raise Refused(
+            Code.DRIVES_DIFFER,
+            f"{comparison.missing_drives} drives are missing, {comparison.unexpected_drives} are unexpected",
+        )
+    media = []
+    for drive in sorted(host.drives, key=lambda drive: drive.commitment):
+        report = reports[drive.serial]
+        capabilities = selection.capabilities(report)
+        media.append(
+            PlannedMedium(
+                commitment=drive.commitment,
+                transport=Transport(report.transport),
+                kind=selection.media_kind(capabilities),
+                capacity_bytes=report.capacity_bytes,
+                firmware=_word(report),
+                techniques=selection.select(capabilities, rule.floor),
+            )
+        )
+    return Plan(
+        schema_version=1,
+        deprovision=deprovision,
+        tenancy_ref=tenancy_ref,
+        host_commitment=host.named().commitment,
+        boot_id=inventory.boot_id,
+        media=tuple(media),
+        floor=rule.floor,
+        data_class=host.data_class,
+        residue=tuple(ResidueName),
+        validation_digest=table_digest,
+        policy_digest=policy_digest,
+    )
+
+
+def _word(report: DriveReport) -> str:
+    return report.firmware or NOT_OBSERVED

@@ -138,6 +138,10 @@ class Code(RefusalCode):
         "APPROVALS_REQUIRED",
         "Collect approvals of this plan digest from distinct operators who did not request it.",
     )
+    AGENT_SILENT = (
+        "AGENT_SILENT",
+        "Look at the host's console and provisioning network; the agent must answer just before an order.",
+    )
     ORDER_MISSING = "ORDER_MISSING", "Nothing to repair: an order is made before it is sent."
     ORDER_NOT_LOGGED = "ORDER_NOT_LOGGED", "Wait for a checkpoint that covers the order's log entry."
     ORDER_SPENT = (
@@ -255,4 +259,50 @@ class Code(RefusalCode):
     WEBHOOK_MALFORMED = (
         "WEBHOOK_MALFORMED",
         'Send {"type": "subscription.ended", "data": {"subscription": "..."}} with a webhook-id.',
+    )
+    # store: the database, its ledger and the copy outside
+    STORE_MISSING = (
+        "STORE_MISSING",
+        "Run expunge init; a database that was lost is restored, then reconciled.",
+    )
+    STORE_EXISTS = "STORE_EXISTS", "Use another folder; a database is never made over an old one."
+    STORE_FOREIGN = (
+        "STORE_FOREIGN",
+        "Use the release that made this database, or upgrade it by hand; serve never migrates by itself.",
+    )
+    STORE_READ_ONLY = "STORE_READ_ONLY", "Only serve, init and reconcile write; ask the running serve."
+    NOT_IN_STORE = "NOT_IN_STORE", "Look the id up with expunge status; ids are never guessed or shortened."
+    ALREADY_STORED = (
+        "ALREADY_STORED",
+        "See what is stored under this name; a different second version is never written over it.",
+    )
+    DEPROVISION_IS_LIVE = (
+        "DEPROVISION_IS_LIVE",
+        "The host is already leaving a tenancy; look at that deprovision.",
+    )
+    ANCHOR_INVALID = (
+        "ANCHOR_INVALID",
+        "The copy outside the database is damaged: two operators reconcile before anything is wiped.",
+    )
+    LEDGER_BROKEN = (
+        "LEDGER_BROKEN",
+        "The ledger was altered outside the controller: stop serve, keep the file, restore and reconcile.",
+    )
+    LEDGER_TEXT_REFUSED = (
+        "LEDGER_TEXT_REFUSED",
+        "The ledger holds ids, digests, codes and numbers; put text for people in the private tables.",
+    )
+    JOURNAL_GAP = "JOURNAL_GAP", "Ask the agent for its journal from the first missing line on."
+    JOURNAL_FORKED = (
+        "JOURNAL_FORKED",
+        "The agent sent another line under the same number: keep both, trust neither, look at the host.",
+    )
+    CHECKPOINT_DIFFERS = (
+        "CHECKPOINT_DIFFERS",
+        "Sign the size and root that the log has now; nothing was published.",
+    )
+    PRIVATE_SHREDDED = "PRIVATE_SHREDDED", "The subject's key was destroyed; the text cannot come back."
+    PRIVATE_UNREADABLE = (
+        "PRIVATE_UNREADABLE",
+        "The master key is not the one this text was written under; see the keys of this home.",
     )

@@ -2,7 +2,12 @@
 
     Refused                    a rule said no; nothing irreversible was done by this act           exit 3
     └── StepRefused            an irreversible step may not begin (any more); the medium goes on without it
+    DeviceError                a device was asked and something may have been done                 exit 1
+    ├── TransportError         no answer came; the command may or may not have been carried out
+    └── CommandFailed          the device answered with a status other than success
 
+`DeviceError` is no refusal on purpose: whoever catches one may not conclude that nothing happened. Its code
+stands in the medium's evidence.
 `Refused` is certificate's. A class exists only where a caller catches it; otherwise the code is enough. A
 code met after work on a medium has begun stands in that medium's evidence (`errors`) instead of ending the
 execution.
@@ -14,7 +19,7 @@ from certificate.errors import RefusalCode, Refused
 
 
 class StepRefused(Refused):
-    """One irreversible step of one medium may not begin: no acknowledgement, or no longer the right moment."""
+    """One irreversible step of one medium may not begin: no acknowledgement, or not the moment for it."""
 
 
 class Code(RefusalCode):
@@ -36,8 +41,14 @@ class Code(RefusalCode):
     )
     # the session
     BUSY = "BUSY", "One execution at a time: follow the running one, or wait until it has ended."
-    HELLO_MISSING = "HELLO_MISSING", "Say hello with purpose `order` first, then sign an order for that nonce."
-    TOKEN_UNKNOWN = "TOKEN_UNKNOWN", "This boot never accepted that token; ask for its status with `finalise`."
+    HELLO_MISSING = (
+        "HELLO_MISSING",
+        "Say hello with purpose `order` first, then sign an order for that nonce.",
+    )
+    TOKEN_UNKNOWN = (
+        "TOKEN_UNKNOWN",
+        "This boot never accepted that token; ask for its status with `finalise`.",
+    )
     TOKEN_SPENT = "TOKEN_SPENT", "A token is good once; follow its journal, or plan a new attempt."
     TOKEN_POISONED = "TOKEN_POISONED", "This token was answered with a final absence; plan a new attempt."
     EARLIER_UNSETTLED = (
@@ -48,15 +59,24 @@ class Code(RefusalCode):
     ACK_REFUSED = "ACK_REFUSED", "Read the journal again: this step is not waiting for an acknowledgement."
     AGENT_FAILED = "AGENT_FAILED", "The agent met a fault of its own; keep the host and read the agent's log."
     # admission
-    BOOT_MISMATCH = "BOOT_MISMATCH", "Stage and plan again: the order was made for another start of this machine."
+    BOOT_MISMATCH = (
+        "BOOT_MISMATCH",
+        "Stage and plan again: the order was made for another start of this machine.",
+    )
     HOST_MISMATCH = "HOST_MISMATCH", "Compare the machine with its record; this may be another machine."
     HOST_UNIDENTIFIED = (
         "HOST_UNIDENTIFIED",
         "Fewer than three facts identify the machine; complete its record before planning again.",
     )
-    DRIVE_MISSING = "DRIVE_MISSING", "A drive the order names is not here; find it, take the inventory, plan again."
+    DRIVE_MISSING = (
+        "DRIVE_MISSING",
+        "A drive the order names is not here; find it, take the inventory, plan again.",
+    )
     DRIVE_UNEXPECTED = "DRIVE_UNEXPECTED", "A drive stands in no order; take the inventory and plan again."
-    DRIVE_DUPLICATE = "DRIVE_DUPLICATE", "Two drives, or two lines of the plan, have one identity; see the drives."
+    DRIVE_DUPLICATE = (
+        "DRIVE_DUPLICATE",
+        "Two drives, or two lines of the plan, have one identity; see the drives.",
+    )
     DRIVE_CHANGED = "DRIVE_CHANGED", "A drive's capacity or firmware changed since the plan; plan again."
     DRIVE_REFUSED = "DRIVE_REFUSED", "The inventory says why this drive may not be erased as it is."
     TOO_MANY_DRIVES = (
@@ -64,13 +84,101 @@ class Code(RefusalCode):
         "The evidence would not fit one session line; split the host over several orders in a later release.",
     )
     # steps of an execution
-    ACK_TIMED_OUT = "ACK_TIMED_OUT", "Nothing irreversible was begun by this step; see why the controller was silent."
+    ACK_TIMED_OUT = (
+        "ACK_TIMED_OUT",
+        "Nothing irreversible was begun by this step; see why the controller was silent.",
+    )
     ACK_EXPIRED = "ACK_EXPIRED", "The acknowledgement was older than 60 seconds; nothing was begun by it."
     JOURNAL_BROKEN = "JOURNAL_BROKEN", "The journal was changed after it was written; trust none of it."
     EXECUTION_INTERRUPTED = (
         "EXECUTION_INTERRUPTED",
         "The executing process ended early; what it left unseen is not_observed.",
     )
-    COMMAND_TIMED_OUT = "COMMAND_TIMED_OUT", "The drive did not end in time; read its status before anything else."
+    COMMAND_TIMED_OUT = (
+        "COMMAND_TIMED_OUT",
+        "The drive did not end in time; read its status before anything else.",
+    )
     IDENTITY_CHANGED = "IDENTITY_CHANGED", "The drive answers as another one now; keep both in custody."
     MARKERS_FAILED = "MARKERS_FAILED", "Markers could not be written and read back; see the drive's health."
+    # drives, host facts and markers
+    DEVICE_UNANSWERED = (
+        "DEVICE_UNANSWERED",
+        "Ask the drive for its status again; send nothing a second time before it answered.",
+    )
+    DEVICE_STATUS = (
+        "DEVICE_STATUS",
+        "Look the status word up in the NVM Express Base Specification, Status Field.",
+    )
+    DEVICE_ANSWER_MALFORMED = (
+        "DEVICE_ANSWER_MALFORMED",
+        "The drive's answer does not follow its standard; keep the raw bytes and replace the drive.",
+    )
+    DRIVE_IDENTITY_MISSING = (
+        "DRIVE_IDENTITY_MISSING",
+        "The drive gives no serial number to be named by; take it out by hand, into custody.",
+    )
+    DRIVE_UNREADABLE = (
+        "DRIVE_UNREADABLE",
+        "The drive does not answer an inventory; power-cycle the host, then take it into custody.",
+    )
+    DRIVE_WRITE_PROTECTED = (
+        "DRIVE_WRITE_PROTECTED",
+        "Lift the namespace write protection, then run the inventory again.",
+    )
+    STORAGE_REMOTE = (
+        "STORAGE_REMOTE",
+        "This is another machine's storage; disconnect it, then run the inventory again.",
+    )
+    STORAGE_REMOVABLE = (
+        "STORAGE_REMOVABLE",
+        "Unplug the removable drive, keep it in custody, then run the inventory again.",
+    )
+    STORAGE_UNSUPPORTED = (
+        "STORAGE_UNSUPPORTED",
+        "No technique of this release reaches storage of that kind; take it out, into custody.",
+    )
+    SANITIZE_RUNNING = (
+        "SANITIZE_RUNNING",
+        "Wait until the drive reports the end of the sanitize operation it is already running.",
+    )
+    SANITIZE_FAILED = (
+        "SANITIZE_FAILED",
+        "The drive reports that its sanitize operation failed; keep it in custody.",
+    )
+    MARKERS_IMPOSSIBLE = (
+        "MARKERS_IMPOSSIBLE",
+        "The drive's namespaces leave no room for markers; a person decides about it.",
+    )
+    IMAGE_INVALID = (
+        "IMAGE_INVALID",
+        "The folder is not a simulated drive of this release; make it anew.",
+    )
+    HOST_FACTS_INVALID = (
+        "HOST_FACTS_INVALID",
+        "Correct the host facts file: one JSON object, known kinds, non-empty text.",
+    )
+
+
+class DeviceError(Exception):
+    """A device was asked, and what it did is not known from this alone."""
+
+    def __init__(self, code: Code, reason: str) -> None:
+        self.code = code
+        self.reason = reason
+        super().__init__(f"{code.value}: {reason} ({code.remedy})")
+
+
+class TransportError(DeviceError):
+    """No answer came. `errno` is the operating system's number, 0 where there is none."""
+
+    def __init__(self, reason: str, *, errno: int = 0) -> None:
+        self.errno = errno
+        super().__init__(Code.DEVICE_UNANSWERED, reason)
+
+
+class CommandFailed(DeviceError):
+    """The device answered with `status` (status field without phase bit), which is not success."""
+
+    def __init__(self, what: str, *, status: int) -> None:
+        self.status = status
+        super().__init__(Code.DEVICE_STATUS, f"{what} was answered with status {status:03X}h")

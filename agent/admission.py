@@ -1,0 +1,224 @@
+"""May this order be obeyed here and now? Pure: what was seen comes in, an `Admission` or a refusal comes out.
+
+Rules, after `certificate.delivery` has said that the order may be obeyed at all:
+1. It names this boot (boot_id, configuration, boot_trust, deprovision, purpose) and an observer on the host.
+2. At least three of its host facts agree with this machine, and none that this machine also reports differs.
+   Placeholders count for neither side.
+3. The drives are exactly those of the plan: one missing, one extra, or two alike refuse.
+4. Each drive is as it was planned: transport, capacity, firmware, kind, and not refused by the inventory.
+5. The techniques computed again from what each drive says now are those of the plan, at the order's floor.
+6. The fence is higher than any seen, and no more drives are named than one line of evidence can report.
+
+Enforced elsewhere: token and one execution at a time (`acceptance`), expiry, signature, log and approvals
+(`delivery`), and all that may change until a command is sent, once more, by `permit`.
+"""
+
+from __future__ import annotations
+
+import hmac
+from dataclasses import dataclass
+
+from agent.errors import Code
+from agent.run_directory import BootRecord
+from certificate import commitment, selection
+from certificate.errors import Code as CertificateCode
+from certificate.errors import Malformed, Refused
+from certificate.messages import DriveReport, HostFactReport, SaltedMedium
+from certificate.statements import Order, Seen
+from certificate.statements.evidence import HostFactSeen
+from certificate.statements.medium import HostFact
+from certificate.statements.plan import PlannedMedium
+from certificate.statements.vocabulary import HostFactKind, Observer
+
+#: DESIGN, "On the machine": fewer could be a coincidence or a copied board.
+MIN_AGREEING_FACTS = 3
+#: Evidence and annex of one execution travel in one session line of 1 MiB; measured at about 21 KB a drive.
+MAX_DRIVES = 40
+#: What boards say when nobody filled the field in; compared in lower case without spaces and punctuation.
+PLACEHOLDERS = frozenset(
+    {
+        "",
+        "0",
+        "none",
+        "na",
+        "unknown",
+        "default",
+        "defaultstring",
+        "notspecified",
+        "notapplicable",
+        "notavailable",
+        "tobefilledbyoem",
+        "systemserialnumber",
+        "systemproductname",
+        "chassisserialnumber",
+        "baseboardserialnumber",
+        "serialnumber",
+        "oem",
+        "0123456789",
+        "123456789",
+        "1234567890",
+        "03000200040005000006000700080009",
+    }
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Machine:
+    """What was read of this machine just now, and the salts that open the order's commitments to it."""
+
+    boot: BootRecord
+    highest_fence: int
+    host_facts: tuple[HostFactReport, ...]
+    drives: tuple[DriveReport, ...]
+    host_salt: str
+    media_salts: tuple[SaltedMedium, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class AdmittedMedium:
+    """One medium of the plan and the drive it is. `drive`: position in `Machine.drives`."""
+
+    planned: PlannedMedium
+    drive: int
+    salt: bytes
+
+
+@dataclass(frozen=True, kw_only=True)
+class Admission:
+    """The order may be obeyed here: its media in the plan's order, and how the host was recognised."""
+
+    media: tuple[AdmittedMedium, ...]
+    host_facts: tuple[HostFactSeen, ...]
+
+
+def admit(order: Order, machine: Machine) -> Admission:
+    """Raises Refused with the first rule that is broken, in the order above."""
+    _require_boot(order, machine.boot)
+    facts = recognise(order, machine)
+    media = match_drives(order, machine)
+    if unexpected := unexpected_drives(media, machine):
+        raise Refused(Code.DRIVE_UNEXPECTED, f"{len(unexpected)} drives of this machine stand in no order")
+    for medium in media:
+        _require_as_planned(order, medium, machine.drives[medium.drive])
+    if order.fence <= machine.highest_fence:
+        raise Refused(Code.FENCE_STALE, f"fence {order.fence} after fence {machine.highest_fence}")
+    return Admission(media=media, host_facts=facts)
+
+
+def is_placeholder(value: str) -> bool:
+    """Whether a fact's value is one that many machines share because nobody filled it in."""
+    letters = "".join(character for character in value.lower() if character.isalnum())
+    return letters in PLACEHOLDERS or len(set(letters)) <= 1
+
+
+def recognise(order: Order, machine: Machine) -> tuple[HostFactSeen, ...]:
+    """Each fact that the order names, and whether this machine agrees.
+
+    Raises Refused: HOST_MISMATCH when one differs, HOST_UNIDENTIFIED when fewer than three agree.
+    """
+    salt = _salt(machine.host_salt, "host")
+    named = order.host.facts
+    pairs = [(fact.kind.value, fact.commitment) for fact in named]
+    whole = commitment.host_commitment(pairs)
+    if not whole == order.host.commitment == order.plan.host_commitment:
+        raise Refused(
+            CertificateCode.PLAN_MISMATCH, "the plan is for another host than the order's facts say"
+        )
+    ours: dict[str, set[str]] = {}
+    for report in machine.host_facts:
+        if not is_placeholder(report.value):
+            hidden = commitment.host_fact_commitment(salt=salt, kind=report.kind, value=report.value)
+            ours.setdefault(report.kind, set()).add(hidden)
+    seen = tuple(_agreement(fact, ours) for fact in named)
+    differing = [fact.kind.value for fact in seen if fact.agrees is Seen.NO]
+    if differing:
+        raise Refused(Code.HOST_MISMATCH, f"this machine has another {', '.join(differing)}")
+    agreeing: set[HostFactKind] = {fact.kind for fact in seen if fact.agrees is Seen.YES}
+    if len(agreeing) < MIN_AGREEING_FACTS:
+        raise Refused(
+            Code.HOST_UNIDENTIFIED, f"{len(agreeing)} kinds of fact agree, {MIN_AGREEING_FACTS} must"
+        )
+    return seen
+
+
+def match_drives(order: Order, machine: Machine) -> tuple[AdmittedMedium, ...]:
+    """The drive of each planned medium, by salted commitment.
+
+    Raises Refused: TOO_MANY_DRIVES, DRIVE_DUPLICATE, DRIVE_MISSING, PLAN_MISMATCH (salts that are not the
+    plan's).
+    """
+    planned = order.plan.media
+    if len(planned) > MAX_DRIVES:
+        raise Refused(Code.TOO_MANY_DRIVES, f"{len(planned)} drives, at most {MAX_DRIVES}")
+    salts = {entry.commitment: _salt(entry.salt, "medium") for entry in machine.media_salts}
+    names = [medium.commitment for medium in planned]
+    if len(set(names)) != len(names) or len({drive.serial for drive in machine.drives}) != len(
+        machine.drives
+    ):
+        raise Refused(Code.DRIVE_DUPLICATE, "one identity stands for two drives")
+    if len(salts) != len(machine.media_salts) or set(salts) != set(names):
+        raise Refused(CertificateCode.PLAN_MISMATCH, "the salts are not those of the plan's media")
+    found: list[AdmittedMedium] = []
+    for medium in planned:
+        salt = salts[medium.commitment]
+        matching = [index for index, drive in enumerate(machine.drives) if _is(medium, drive, salt)]
+        if not matching:
+            raise Refused(Code.DRIVE_MISSING, f"medium {medium.commitment[:12]} of the plan is not here")
+        found.append(AdmittedMedium(planned=medium, drive=matching[0], salt=salt))
+    if len({medium.drive for medium in found}) != len(found):
+        raise Refused(Code.DRIVE_DUPLICATE, "two media of the plan are one drive")
+    return tuple(found)
+
+
+def unexpected_drives(media: tuple[AdmittedMedium, ...], machine: Machine) -> tuple[int, ...]:
+    """Positions of the drives that no medium of the plan is."""
+    named = {medium.drive for medium in media}
+    return tuple(index for index in range(len(machine.drives)) if index not in named)
+
+
+def _require_boot(order: Order, boot: BootRecord) -> None:
+    if order.boot_id != boot.boot_id or order.plan.boot_id != boot.boot_id:
+        raise Refused(CertificateCode.ORDER_FOR_ANOTHER_BOOT, "the order names another start of the agent")
+    told = (order.boot_config_digest, order.boot_trust.value, order.deprovision, order.purpose.value)
+    ours = (boot.config_digest, boot.boot_trust, boot.deprovision, boot.purpose)
+    names = ("boot configuration", "boot_trust", "deprovision", "purpose")
+    for name, wanted, is_ours in zip(names, told, ours, strict=True):
+        if wanted != is_ours:
+            raise Refused(Code.BOOT_MISMATCH, f"the order has another {name} than this boot")
+    if order.observer is not Observer.ON_HOST:
+        raise Refused(Code.BOOT_MISMATCH, f"this agent observes on the host, not {order.observer.value}")
+
+
+def _agreement(fact: HostFact, ours: dict[str, set[str]]) -> HostFactSeen:
+    of_kind = ours.get(fact.kind.value)
+    agrees = Seen.NOT_OBSERVED if of_kind is None else Seen.that(fact.commitment in of_kind)
+    return HostFactSeen(kind=fact.kind, agrees=agrees)
+
+
+def _is(medium: PlannedMedium, drive: DriveReport, salt: bytes) -> bool:
+    hidden = commitment.medium_commitment(salt=salt, serial=drive.serial)
+    return bool(drive.serial.strip()) and hmac.compare_digest(hidden, medium.commitment)
+
+
+def _require_as_planned(order: Order, medium: AdmittedMedium, drive: DriveReport) -> None:
+    planned, name = medium.planned, f"medium {medium.planned.commitment[:12]}"
+    if drive.refused is not None:
+        raise Refused(Code.DRIVE_REFUSED, f"{name}: {drive.refused}")
+    planned_facts = (planned.transport.value, planned.capacity_bytes, planned.firmware)
+    if planned_facts != (drive.transport, drive.capacity_bytes, drive.firmware):
+        raise Refused(Code.DRIVE_CHANGED, f"{name}: transport, capacity or firmware is not the plan's")
+    capabilities = selection.capabilities(drive)
+    techniques = selection.select(capabilities, order.plan.floor)
+    if techniques != planned.techniques or selection.media_kind(capabilities) is not planned.kind:
+        chosen = ", ".join(technique.value for technique in techniques)
+        raise Refused(CertificateCode.SELECTION_DIFFERS, f"{name}: this drive now gives {chosen}")
+
+
+def _salt(text: str, what: str) -> bytes:
+    try:
+        salt = bytes.fromhex(text)
+    except ValueError:
+        salt = b""
+    if len(salt) != commitment.SALT_BYTES:
+        raise Malformed(CertificateCode.LINE_INVALID, f"the {what} salt is not 32 bytes in hexadecimal")
+    return salt

@@ -27,6 +27,7 @@ from certificate.errors import Code as CertificateCode
 from certificate.errors import Refused
 from certificate.statements.statement import Count, Word
 from certificate.statements.vocabulary import BootTrust
+from certificate.trust import Domain
 from controller.duration import Duration
 from controller.errors import Code
 from controller.home import Home
@@ -34,12 +35,6 @@ from controller.home import Home
 #: Far beyond any real file; stops a wrong path (a disk image) from being read into memory.
 MAX_CONFIGURATION_BYTES = 1_000_000
 
-Domain = Annotated[
-    str,
-    StringConstraints(
-        max_length=190, pattern=r"^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z][a-z0-9-]{0,61}[a-z0-9]$"
-    ),
-]
 #: The program and its arguments, each may hold placeholders that the driver names; no shell reads them.
 Command = Annotated[tuple[Annotated[str, Field(min_length=1)], ...], Field(min_length=1)]
 PathText = Annotated[str, Field(min_length=1)]
@@ -196,6 +191,11 @@ def read_configuration(path: Path) -> Configuration:
             Code.CONFIGURATION_INVALID, f"{path.name} has more than {MAX_CONFIGURATION_BYTES} bytes"
         )
     return parse_configuration(content, name=path.name)
+
+
+def configuration_at(home: Home) -> Configuration:
+    """`read_configuration` for the file of this home."""
+    return read_configuration(home.configuration)
 
 
 def parse_configuration(content: bytes, *, name: str = "expunge.toml") -> Configuration:

@@ -1,0 +1,217 @@
+"""What commands and `serve` say to each other over the socket, and what `--json` prints.
+
+Rules: frozen, strict, closed; times in UTC with whole seconds; a reading that is not there is null, never a
+default. Nothing here is signed. This module needs neither database nor web framework, so that a command that
+only asks starts fast.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+from certificate.identifiers import DeprovisionId, HostId
+from certificate.statements.statement import Count, Digest, KeyId, Purpose, Sentence, UtcSeconds, Word
+from certificate.statements.vocabulary import HostFactKind
+from controller.spool import HintEvent, SubscriptionText
+
+#: A name that also stands in command lines and file names of the provider's.
+AssetTag = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:-]{0,119}$")]
+#: `127.0.0.1:22`, `[::1]:22`, `host-1.example:22`.
+AgentAddress = Annotated[str, StringConstraints(pattern=r"^(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9.-]+):[0-9]{1,5}$")]
+ParameterName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
+#: A name by which a file may be written into a folder: no path, not hidden.
+FileName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_][A-Za-z0-9._-]{0,150}$")]
+
+
+class Document(BaseModel):
+    """One question or answer."""
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
+
+    def to_json(self) -> str:
+        """As `--json` prints it."""
+        return self.model_dump_json(indent=1)
+
+
+class HomeFounded(Document):
+    """What `init` made. `fingerprint` is the trust root's, for paper; `operators` are keys' fingerprints."""
+
+    home: str
+    fingerprint: Digest
+    origin: str
+    purpose: Purpose
+    operators: tuple[KeyId, KeyId]
+
+
+class HintTold(Document):
+    """Where a hint went."""
+
+    event: HintEvent
+    subscription: SubscriptionText
+    to: Literal["serve", "spool"]
+
+
+class HostFact(Document):
+    """One sign of a host's identity."""
+
+    kind: HostFactKind
+    value: Word
+
+
+class NewDrive(Document):
+    """A drive that somebody declares to be in the host."""
+
+    serial: Word
+    model: Word
+    capacity_bytes: Count | None
+
+
+class NewHost(Document):
+    """A host as an operator enters it."""
+
+    asset_tag: AssetTag
+    site: Word
+    rack: Word
+    customer: Sentence | None
+    data_class: Word
+    disposition: Literal["rented", "unknown"]
+    address: AgentAddress
+    parameters: dict[ParameterName, Word]
+    facts: tuple[HostFact, ...]
+    drives: Annotated[tuple[NewDrive, ...], Field(max_length=200)]
+
+
+class HostLine(Document):
+    """One host on record."""
+
+    host: HostId
+    asset_tag: AssetTag
+    site: Word
+    rack: Word
+    data_class: Word
+    disposition: str
+    address: str
+    drive_count: Count
+
+
+class HostList(Document):
+    hosts: tuple[HostLine, ...]
+
+
+class RefusalLine(Document):
+    """Why a move is not made now."""
+
+    code: str
+    reason: str
+    remedy: str
+
+
+class DeprovisionLine(Document):
+    """One deprovision at a glance. `host` is the asset tag."""
+
+    deprovision: DeprovisionId
+    host: AssetTag
+    state: str
+    sentence: str
+    trigger: str
+    attempt: Count
+    scheduled_at: UtcSeconds
+    changed_at: UtcSeconds
+    #: What it waits for, in words; null where nothing was decided yet or nothing follows.
+    waits_for: str | None
+    waits_until: UtcSeconds | None
+
+
+class Status(Document):
+    """The controller and every deprovision, newest first."""
+
+    release: str
+    is_frozen: bool
+    ledger_seq: Count
+    log_size: Count
+    deprovisions: tuple[DeprovisionLine, ...]
+
+
+class MediumLine(Document):
+    """What became of one medium. `medium` is its commitment."""
+
+    medium: Digest
+    outcome: str
+    result: str
+    method: str
+    technique: str
+    grade: str
+    is_logged: bool
+
+
+class EventLine(Document):
+    """One ledger event of a deprovision; the body holds digests, codes and numbers only."""
+
+    seq: Count
+    at: str
+    kind: str
+    body: dict[str, Any]
+
+
+class ObservationLine(Document):
+    """One question and its answer, as stored."""
+
+    sequence: Count
+    question: str
+    answer: str | None
+    asked_at: UtcSeconds
+    answered_at: UtcSeconds | None
+    answer_digest: Digest | None
+
+
+class Why(Document):
+    """What the newest order of a deprovision rests on. `basis` is the signed order's own."""
+
+    order: str
+    order_digest: Digest
+    order_seq: Count | None
+    plan_digest: Digest
+    floor: str
+    basis: dict[str, Any]
+
+
+class Story(Document):
+    """Everything that is known of one deprovision."""
+
+    line: DeprovisionLine
+    refusals: tuple[RefusalLine, ...]
+    media: tuple[MediumLine, ...]
+    events: tuple[EventLine, ...]
+    observations: tuple[ObservationLine, ...]
+    #: Null while no order was made.
+    why: Why | None
+
+
+class CertificateFile(Document):
+    """One file of a certificate, as text: every document of ours is ASCII JSON."""
+
+    name: FileName
+    content: str
+
+
+class CertificateFiles(Document):
+    deprovision: DeprovisionId
+    files: tuple[CertificateFile, ...]
+
+
+class LedgerPage(Document):
+    """Lines of `ledger.jsonl`, in order. `next_seq` asks for what follows; null at the end."""
+
+    lines: tuple[str, ...]
+    next_seq: Count | None
+
+
+class LedgerChecked(Document):
+    """The chain was recomputed and every state equals what the ledger alone tells."""
+
+    events: Count
+    deprovisions: Count
+    log_size: Count
+    head: Digest

@@ -1,0 +1,36 @@
+"""The options that every command shares."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from controller.home import Home
+
+HomeOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--home",
+        help="The controller's folder [$EXPUNGE_HOME, else /var/lib/expunge or ~/.local/share/expunge].",
+        show_default=False,
+        file_okay=False,
+    ),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="The same answer as JSON.")]
+PassphraseOption = Annotated[
+    int | None,
+    typer.Option(
+        "--passphrase-fd",
+        help="Read the keys' passphrase from this file descriptor [systemd credential, else a prompt].",
+        show_default=False,
+        min=0,
+    ),
+]
+
+
+def located(home: Path | None) -> Home:
+    """The home that the option and the environment name."""
+    return Home.locate(home, environment=os.environ, user_id=os.geteuid())

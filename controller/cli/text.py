@@ -1,0 +1,105 @@
+"""Answers as text for people. Each function shows one document, and nothing that `--json` does not hold."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+
+from certificate.statements.statement import time_text
+from controller.api.documents import DeprovisionLine, HostLine, HostList, Status, Story, Why
+
+
+def host(line: HostLine) -> str:
+    return f"{line.asset_tag} is on record as {line.host}: {line.disposition}, {line.drive_count} drives"
+
+
+def hosts(listed: HostList) -> str:
+    if not listed.hosts:
+        return "no host is on record"
+    rows = [
+        (
+            line.asset_tag,
+            line.disposition,
+            line.data_class,
+            line.site,
+            line.rack,
+            line.address,
+            str(line.drive_count),
+            line.host,
+        )
+        for line in listed.hosts
+    ]
+    return table(("HOST", "DISPOSITION", "DATA CLASS", "SITE", "RACK", "AGENT", "DRIVES", "ID"), rows)
+
+
+def status(answer: Status) -> str:
+    head = (
+        f"expunge {answer.release}, {'FROZEN' if answer.is_frozen else 'running'}; "
+        f"ledger {answer.ledger_seq}, log {answer.log_size}"
+    )
+    if not answer.deprovisions:
+        return f"{head}\nno deprovision"
+    rows = [
+        (line.host, line.state, waiting(line), time_text(line.changed_at), line.deprovision)
+        for line in answer.deprovisions
+    ]
+    return f"{head}\n{table(('HOST', 'STATE', 'WAITS FOR', 'SINCE', 'DEPROVISION'), rows)}"
+
+
+def waiting(line: DeprovisionLine) -> str:
+    if line.waits_for is None:
+        return "-"
+    return line.waits_for if line.waits_until is None else f"{line.waits_for} ({time_text(line.waits_until)})"
+
+
+def story(told: Story, *, with_why: bool) -> str:
+    line = told.line
+    parts = [
+        f"{line.deprovision}: {line.host}, attempt {line.attempt}, {line.trigger}",
+        f"  {line.state}: {line.sentence}",
+        f"  since {time_text(line.changed_at)}, scheduled {time_text(line.scheduled_at)}",
+        f"  waits for: {waiting(line)}",
+    ]
+    parts += [f"  refused {each.code}: {each.reason}\n    {each.remedy}" for each in told.refusals]
+    parts += [
+        f"  medium {medium.medium[:16]}…: {medium.result}, "
+        f"{medium.method} by {medium.technique}, {medium.grade}"
+        f"{'' if medium.is_logged else ' (not yet logged)'}"
+        for medium in told.media
+    ]
+    if with_why:
+        parts += ["", *_why(told.why), "", "observations"]
+        parts += [
+            f"  {each.sequence}: {each.question}: {each.answer or 'no answer'}, "
+            f"asked {time_text(each.asked_at)}, digest {each.answer_digest or '-'}"
+            for each in told.observations
+        ]
+        parts += ["", "ledger"]
+        parts += [f"  {each.seq} {each.at} {each.kind} {_compact(each.body)}" for each in told.events]
+    return "\n".join(parts)
+
+
+def _why(why: Why | None) -> list[str]:
+    if why is None:
+        return ["no order was made"]
+    place = "not yet logged" if why.order_seq is None else f"log entry {why.order_seq}"
+    return [
+        f"order {why.order}, {place}",
+        f"  order digest {why.order_digest}",
+        f"  plan digest {why.plan_digest}, floor {why.floor}",
+        *(f"  {name}: {_compact(value)}" for name, value in why.basis.items()),
+    ]
+
+
+def _compact(value: object) -> str:
+    return value if isinstance(value, str) else json.dumps(value, separators=(", ", ": "), sort_keys=True)
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Left-aligned columns, two spaces apart."""
+    lines = [head, *rows]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(head))]
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
+        for line in lines
+    )

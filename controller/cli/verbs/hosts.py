@@ -1,0 +1,108 @@
+"""`expunge hosts add` and `expunge hosts list`."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated
+
+import typer
+from pydantic import ValidationError
+
+from controller.api.documents import HostFact, HostLine, HostList, NewDrive, NewHost
+from controller.cli import text
+from controller.cli.client import Client
+from controller.cli.command import application
+from controller.cli.options import HomeOption, JsonOption, located
+
+app = application("Enter hosts, and list those on record.")
+
+
+@app.command()
+def add(
+    asset_tag: Annotated[str, typer.Argument(help="The host's name at the provider and in the source.")],
+    address: Annotated[str, typer.Option(help="Where its agent answers, HOST:PORT.")],
+    site: Annotated[str, typer.Option()],
+    rack: Annotated[str, typer.Option()],
+    customer: Annotated[str | None, typer.Option(help="Kept in the private tables only.")] = None,
+    data_class: Annotated[str, typer.Option(help="A class of the validation table.")] = "default",
+    disposition: Annotated[
+        str, typer.Option(help="rented | unknown; stock and internal are declared by two operators.")
+    ] = "rented",
+    fact: Annotated[list[str] | None, typer.Option(help="KIND=VALUE, a sign of the host's identity.")] = None,
+    drive: Annotated[list[str] | None, typer.Option(help="serial=S,model=M[,capacity_bytes=N].")] = None,
+    parameter: Annotated[
+        list[str] | None, typer.Option(help="NAME=VALUE, for the commands of quarantine and boot.")
+    ] = None,
+    home: HomeOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Put a host on record. Its drives are declared: the agent's inventory is compared with them later."""
+    try:
+        new = NewHost.model_validate(
+            {
+                "asset_tag": asset_tag,
+                "site": site,
+                "rack": rack,
+                "customer": customer,
+                "data_class": data_class,
+                "disposition": disposition,
+                "address": address,
+                "parameters": dict(_pair(item, "--parameter") for item in parameter or ()),
+                "facts": tuple(_fact(item) for item in fact or ()),
+                "drives": tuple(_drive(item) for item in drive or ()),
+            }
+        )
+    except ValidationError as error:
+        raise _usage(error) from None
+    with Client.of(located(home)) as client:
+        line = client.post("/v1/hosts", HostLine, new)
+    typer.echo(line.to_json() if as_json else text.host(line))
+
+
+@app.command("list")
+def list_hosts(home: HomeOption = None, as_json: JsonOption = False) -> None:
+    """Every host on record."""
+    with Client.of(located(home)) as client:
+        listed = client.get("/v1/hosts", HostList)
+    typer.echo(listed.to_json() if as_json else text.hosts(listed))
+
+
+def _pair(item: str, option: str) -> tuple[str, str]:
+    name, separator, value = item.partition("=")
+    if not separator or not value:
+        raise typer.BadParameter(f"{item!r} is not NAME=VALUE", param_hint=option)
+    return name, value
+
+
+def _fact(item: str) -> HostFact:
+    kind, value = _pair(item, "--fact")
+    try:
+        return HostFact.model_validate_json(_json(kind=kind, value=value))
+    except ValidationError as error:
+        raise _usage(error, "--fact") from None
+
+
+def _drive(item: str) -> NewDrive:
+    """A comma separates fields only before the next NAME=, because models contain commas."""
+    fields = dict(_pair(part, "--drive") for part in re.split(r",(?=[a-z_]+=)", item))
+    capacity = fields.pop("capacity_bytes", None)
+    if capacity is not None and not capacity.isdecimal():
+        raise typer.BadParameter(f"{capacity!r} is not a number of bytes", param_hint="--drive")
+    try:
+        return NewDrive.model_validate(
+            {**fields, "capacity_bytes": None if capacity is None else int(capacity)}
+        )
+    except ValidationError as error:
+        raise _usage(error, "--drive") from None
+
+
+def _json(**fields: str) -> str:
+    import json
+
+    return json.dumps(fields)
+
+
+def _usage(error: ValidationError, option: str | None = None) -> typer.BadParameter:
+    first = error.errors(include_url=False)[0]
+    place = ".".join(str(part) for part in first["loc"])
+    return typer.BadParameter(f"{place}: {first['msg']}", param_hint=option)

@@ -1,0 +1,190 @@
+"""Markers: blocks of ours, committed to before an erase and read afterwards.
+
+Rules: positions and content follow from the order, this boot's nonce and the drive, so nobody can choose them
+and two runs differ; each namespace gets its first and last block and random ones in between; what is read
+back is compared and forgotten, never kept; a reading that fits nothing known is `unchanged`, because a claim
+must not rise from what we cannot name; a marker that still shows even in part is `unchanged`.
+
+Markers prove that the logical content changed, not that cells did. What a reading is worth, and that the
+commitment was acknowledged before anything began, is enforced elsewhere (`assurance`, `execute`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from agent.devices.block import BlockIo
+from agent.errors import Code
+from certificate import commitment as commitments
+from certificate.errors import Refused
+from certificate.statements.statement import Seen
+from certificate.statements.vocabulary import MarkerReading
+
+#: One marker: a page, and whole blocks of 512 as of 4096 bytes.
+MARKER_BYTES = 4096
+#: Besides the first and the last block of a namespace.
+RANDOM_POSITIONS = 16
+#: Evidence holds at most 64 markers a medium; many namespaces share them, each gets at least one.
+MAX_MARKERS = 64
+NONCE_BYTES = 32
+
+#: Of 32768 bits against a random page, the number changed is binomial (mean 16384, deviation 90.5). Six
+#: deviations either side, in 65536ths: an honest drive falls outside once in 5 * 10^8 readings.
+CHANGED_65536THS = range(32768 - 1086, 32768 + 1086 + 1)
+#: Chi-square of the byte histogram, 255 degrees of freedom (mean 255, deviation 22.6), at six deviations by
+#: Wilson and Hilferty: an honest drive falls outside about once in 10^9; text or a page half zero gives
+#: thousands.
+CHI_SQUARE = (141, 416)
+#: Eight bytes of the marker left in place are no chance: 512 places a marker, 2^-64 each (3 * 10^-17).
+REMNANT_BYTES = 8
+
+
+@dataclass(frozen=True, kw_only=True)
+class NamespaceRoom:
+    """A namespace that markers are placed in."""
+
+    nsid: int
+    capacity_bytes: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlacedMarker:
+    """One marker: where (from the start of its namespace) and what."""
+
+    nsid: int
+    offset_bytes: int
+    content: bytes
+
+    @property
+    def content_sha256(self) -> str:
+        return hashlib.sha256(self.content).hexdigest()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reading:
+    """How a marker reads afterwards. `changed_65536ths` is None where nothing could be read."""
+
+    reading: MarkerReading
+    changed_65536ths: int | None
+
+
+def derive(
+    *, order_digest: str, boot_nonce: bytes, commitment: str, namespaces: Sequence[NamespaceRoom]
+) -> tuple[PlacedMarker, ...]:
+    """The markers of one drive. Same inputs, same markers. Digests are hexadecimal, `boot_nonce` 32 bytes.
+
+    Raises Refused(MARKERS_IMPOSSIBLE) for no namespace, too many, or one without room for a marker.
+    """
+    if len(boot_nonce) != NONCE_BYTES:
+        raise ValueError(f"a marker nonce has {NONCE_BYTES} bytes, this one {len(boot_nonce)}")
+    if not 1 <= len(namespaces) <= MAX_MARKERS:
+        raise Refused(
+            Code.MARKERS_IMPOSSIBLE, f"{len(namespaces)} namespaces, 1 to {MAX_MARKERS} can be marked"
+        )
+    seed = b"expunge-markers/v1" + bytes.fromhex(order_digest) + boot_nonce + bytes.fromhex(commitment)
+    share = min(RANDOM_POSITIONS + 2, MAX_MARKERS // len(namespaces))
+    return tuple(
+        PlacedMarker(nsid=room.nsid, offset_bytes=offset, content=_content(seed, room.nsid, offset))
+        for room in namespaces
+        for offset in _offsets(seed, room, share)
+    )
+
+
+def digest(markers: Iterable[PlacedMarker], *, boot_nonce: bytes) -> str:
+    """What is committed to before the erase and opened by the evidence (`certificate.commitment`)."""
+    listed = ((each.nsid, each.offset_bytes, len(each.content), each.content_sha256) for each in markers)
+    return commitments.markers_digest(nonce=boot_nonce, markers=listed)
+
+
+def write(blocks: BlockIo, markers: Iterable[PlacedMarker]) -> None:
+    """Writes every marker and flushes. Irreversible. Raises OSError at the first that cannot be written."""
+    for marker in markers:
+        blocks.write(marker.nsid, marker.offset_bytes, marker.content)
+    blocks.flush()
+
+
+def read_back_before(blocks: BlockIo, marker: PlacedMarker) -> Seen:
+    """Whether the marker reads as it was written; one that cannot be read was not observed."""
+    try:
+        return Seen.that(blocks.read(marker.nsid, marker.offset_bytes, len(marker.content)) == marker.content)
+    except OSError:
+        return Seen.NOT_OBSERVED
+
+
+def read_after(blocks: BlockIo, marker: PlacedMarker) -> Reading:
+    """How the marker reads now. What was read is gone when this returns."""
+    try:
+        found = blocks.read(marker.nsid, marker.offset_bytes, len(marker.content))
+    except OSError:
+        return Reading(reading=MarkerReading.UNREADABLE, changed_65536ths=None)
+    return classify(marker.content, found)
+
+
+def classify(written: bytes, found: bytes) -> Reading:
+    """What a page that held `written` reads as. A short read is unreadable, what fits nothing unchanged."""
+    if len(found) != len(written) or not written:
+        return Reading(reading=MarkerReading.UNREADABLE, changed_65536ths=None)
+    difference = int.from_bytes(written, "big") ^ int.from_bytes(found, "big")
+    changed = difference.bit_count() * 65536 // (len(written) * 8)
+    return Reading(reading=_reading(written, found, changed), changed_65536ths=changed)
+
+
+def _reading(written: bytes, found: bytes, changed_65536ths: int) -> MarkerReading:
+    if not found.strip(b"\x00"):
+        return MarkerReading.ZERO
+    if found == found[:1] * len(found):
+        return MarkerReading.CONSTANT
+    if _has_remnant(written, found) or changed_65536ths not in CHANGED_65536THS:
+        return MarkerReading.UNCHANGED
+    return MarkerReading.PSEUDORANDOM if _looks_random(found) else MarkerReading.UNCHANGED
+
+
+def _has_remnant(written: bytes, found: bytes) -> bool:
+    places = range(0, len(written), REMNANT_BYTES)
+    return any(written[at : at + REMNANT_BYTES] == found[at : at + REMNANT_BYTES] for at in places)
+
+
+def _looks_random(page: bytes) -> bool:
+    """Whether every byte value comes about equally often (chi-square, also refusing what is too even)."""
+    expected = len(page) / 256
+    histogram = Counter(page)
+    chi_square = sum((histogram[value] - expected) ** 2 for value in range(256)) / expected
+    low, high = CHI_SQUARE
+    return low <= chi_square <= high
+
+
+def _offsets(seed: bytes, room: NamespaceRoom, count: int) -> list[int]:
+    """At most `count` offsets, ascending: first block, last block, one page in each equal part between.
+
+    The last marker ends where the namespace ends; none overlaps another. A namespace with fewer pages is
+    marked on all of them.
+    """
+    last = room.capacity_bytes - MARKER_BYTES
+    if last < 0:
+        raise Refused(Code.MARKERS_IMPOSSIBLE, f"namespace {room.nsid} has {room.capacity_bytes} bytes")
+    pages_before_last = last // MARKER_BYTES
+    if count == 1:
+        return [0]
+    if pages_before_last < count:
+        return [*(page * MARKER_BYTES for page in range(pages_before_last)), last]
+    numbers = _numbers(seed + b"positions" + room.nsid.to_bytes(4, "big"))
+    parts, between = count - 2, pages_before_last - 1
+    chosen = [0]
+    for part in range(parts):
+        low, high = 1 + part * between // parts, 1 + (part + 1) * between // parts
+        chosen.append(low + next(numbers) % (high - low))
+    return [*(page * MARKER_BYTES for page in chosen), last]
+
+
+def _numbers(seed: bytes) -> Iterator[int]:
+    """128-bit numbers from SHAKE-256; the bias of a remainder below 2^50 pages is under 2^-78."""
+    stream = hashlib.shake_256(seed).digest(16 * MAX_MARKERS)
+    return (int.from_bytes(stream[at : at + 16], "big") for at in range(0, len(stream), 16))
+
+
+def _content(seed: bytes, nsid: int, offset_bytes: int) -> bytes:
+    place = nsid.to_bytes(4, "big") + offset_bytes.to_bytes(8, "big")
+    return hashlib.shake_256(seed + b"content" + place).digest(MARKER_BYTES)

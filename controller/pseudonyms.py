@@ -1,8 +1,8 @@
 """Keyed pseudonyms: how tables, ledger and signed documents name people and their contracts.
 
 Rules: one domain a kind, so that a subscription and a customer of the same text never share a pseudonym; the
-same text gives the same pseudonym while the key lives, and nobody can link it afterwards. Plain text stands in
-the private tables only. Source: FORMATS.md, "Statements" (subscription as a keyed pseudonym).
+same text gives the same pseudonym while the key lives, and nobody can link it afterwards. Plain text stands
+in the private tables only. Source: FORMATS.md, "Statements" (subscription as a keyed pseudonym).
 """
 
 from __future__ import annotations

@@ -21,7 +21,7 @@ from pydantic import BaseModel, ConfigDict, StringConstraints
 
 from certificate.errors import Code as CertificateCode
 from certificate.errors import Malformed, Refused
-from certificate.statements.statement import UtcSeconds, read_model
+from certificate.statements.statement import Nonce, UtcSeconds, read_model
 from controller.errors import Code
 from controller.home import FOLDER_MODE, sync_folder, write_durably
 
@@ -29,7 +29,7 @@ from controller.home import FOLDER_MODE, sync_folder, write_durably
 MAX_HINT_BYTES = 65_536
 #: A file still under its writer's private name after this belongs to a writer that died.
 ABANDONED_AFTER = timedelta(minutes=10)
-_NAME = re.compile(r"^[0-9]{8}T[0-9]{12}Z-[0-9a-f]{16}\.hint\.json$")
+_NAME = re.compile(r"^[0-9]{8}T[0-9]{12}Z-[0-9a-f]{32}\.hint\.json$")
 
 #: A subscription as the source itself names it.
 SubscriptionText = Annotated[str, StringConstraints(pattern=r"^[\x21-\x7e]([\x20-\x7e]{0,198}[\x21-\x7e])?$")]
@@ -41,10 +41,13 @@ class HintEvent(StrEnum):
 
 
 class Hint(BaseModel):
-    """Somebody says that a subscription changed. `told_at` is the teller's clock and decides nothing."""
+    """Somebody says that a subscription changed. `told_at` is the teller's clock and decides nothing; `id` makes
+    one hint of one that is told twice.
+    """
 
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
 
+    id: Nonce
     event: HintEvent
     subscription: SubscriptionText
     told_at: UtcSeconds
@@ -56,10 +59,15 @@ class SpooledHint(Hint):
     format_version: Literal[1]
 
 
-def make_hint(*, event: str, subscription: str, now: datetime) -> Hint:
-    """Raises Refused(HINT_INVALID) for an event or a subscription that no source has."""
+def make_hint(*, event: str, subscription: str, now: datetime, random_16_bytes: bytes) -> Hint:
+    """A new hint. Raises Refused(HINT_INVALID) for an event or a subscription that no source has."""
     try:
-        return Hint(event=HintEvent(event), subscription=subscription, told_at=now.replace(microsecond=0))
+        return Hint(
+            id=random_16_bytes.hex(),
+            event=HintEvent(event),
+            subscription=subscription,
+            told_at=now.replace(microsecond=0),
+        )
     except ValueError:
         raise Refused(
             Code.HINT_INVALID, f"{event[:40]!r} of subscription {subscription[:60]!r} is no hint"
@@ -84,9 +92,9 @@ class Spool:
     def set_aside_folder(self) -> Path:
         return self.folder / "set-aside"
 
-    def write(self, hint: Hint, *, now: datetime, random_8_bytes: bytes) -> Path:
+    def write(self, hint: Hint, *, now: datetime) -> Path:
         """The hint as a file, on the disk when this returns."""
-        path = self.folder / f"{now:%Y%m%dT%H%M%S%f}Z-{random_8_bytes.hex()}.hint.json"
+        path = self.folder / f"{now:%Y%m%dT%H%M%S%f}Z-{hint.id}.hint.json"
         spooled = SpooledHint(format_version=1, **hint.model_dump())
         write_durably(path, spooled.model_dump_json().encode() + b"\n")
         return path

@@ -33,7 +33,8 @@ def hook(
 ) -> None:
     """A hint about one subscription: the controller asks the source and believes only that."""
     now = datetime.now(UTC)
-    told = tell(located(home), make_hint(event=event, subscription=subscription, now=now), now=now)
+    hint = make_hint(event=event, subscription=subscription, now=now, random_16_bytes=os.urandom(16))
+    told = tell(located(home), hint, now=now)
     typer.echo(told.to_json() if as_json else text(told))
 
 
@@ -48,7 +49,7 @@ def tell(home: Home, hint: Hint, *, now: datetime) -> HintTold:
         if refusal.code is not Code.SERVE_UNREACHABLE:
             raise
     # A hint that serve took without being able to say so is told twice, which harms nobody.
-    Spool(home.spool).write(hint, now=now, random_8_bytes=os.urandom(8))
+    Spool(home.spool).write(hint, now=now)
     return HintTold(event=hint.event, subscription=hint.subscription, to="spool")
 
 

@@ -41,8 +41,8 @@ class HintEvent(StrEnum):
 
 
 class Hint(BaseModel):
-    """Somebody says that a subscription changed. `told_at` is the teller's clock and decides nothing; `id` makes
-    one hint of one that is told twice.
+    """Somebody says that a subscription changed. `told_at` is the teller's clock and decides nothing; `id`
+    makes one hint of one that is told twice.
     """
 
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid")

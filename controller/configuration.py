@@ -2,12 +2,12 @@
 
 Rules: an unknown name is refused, so that a misspelt safeguard cannot be silently absent; every refusal names
 its place in the file; durations are ISO 8601 (`duration`); paths may be relative to the home. What DESIGN
-fixes (the greatest age of an observation, the life of an order and of an acknowledgement) is not
-configurable and stands with the guards. Approvals and floors stand in the signed validation table, not here.
+fixes (the greatest age of an observation, deadlines, the life of an order and of an acknowledgement) is not
+configurable and stands with the lifecycle. Approvals and floors stand in the signed validation table, not here.
 
-The purpose is not configurable either: it is the trust root's. `policy_digest` covers [lifecycle], [limits]
-and [deadlines] with every default written out, and nothing else: it goes into every plan, so a changed policy
-voids approvals, while a changed port does not.
+The purpose is not configurable either: it is the trust root's. `policy_digest` covers [lifecycle] and
+[limits] with every default written out, and nothing else: it goes into every plan, so a changed policy voids
+approvals, while a changed port does not.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ import json
 import tomllib
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal
 
 import rfc8785
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from pydantic import ValidationError as PydanticValidationError
 
 from certificate.errors import Code as CertificateCode
@@ -63,15 +63,6 @@ class Limits(Table):
     per_customer_per_day: Annotated[int, Field(ge=1, le=100_000)] = 8
 
 
-class Deadlines(Table):
-    """How long a running state may last before a person is asked."""
-
-    isolate: Duration = timedelta(minutes=15)
-    stage: Duration = timedelta(minutes=30)
-    erase: Duration = timedelta(hours=24)
-    restore: Duration = timedelta(minutes=15)
-
-
 class Lifecycle(Table):
     """When a machine may be wiped. `version` is the provider's own count of its changes to the policy."""
 
@@ -84,7 +75,7 @@ class Lifecycle(Table):
     approver_inert: Duration = timedelta(hours=72)
 
 
-class SqlViewSource(Table):
+class SourceSettings(Table):
     """The billing view of FORMATS, "The provider's side", read with an SQLAlchemy URL."""
 
     kind: Literal["sql_view"]
@@ -94,7 +85,7 @@ class SqlViewSource(Table):
     heartbeat_max_age: Duration = timedelta(minutes=5)
 
 
-class CommandQuarantine(Table):
+class QuarantineSettings(Table):
     """Three commands of the provider's: cut the tenant side, say whether it is cut, undo it."""
 
     kind: Literal["command"] = "command"
@@ -104,7 +95,7 @@ class CommandQuarantine(Table):
     timeout: Duration = timedelta(seconds=60)
 
 
-class CommandBoot(Table):
+class BootSettings(Table):
     """Commands that start and stop the erase environment; `trust` is how that environment comes up."""
 
     kind: Literal["command"] = "command"
@@ -114,7 +105,7 @@ class CommandBoot(Table):
     timeout: Duration = timedelta(minutes=5)
 
 
-class SshChannel(Table):
+class ChannelSettings(Table):
     """How agents are reached. With `use_ssh_agent` the SSH key is not read from the home."""
 
     kind: Literal["ssh"] = "ssh"
@@ -123,14 +114,14 @@ class SshChannel(Table):
     connect_timeout: Duration = timedelta(seconds=20)
 
 
-class Webhook(Table):
+class WebhookSettings(Table):
     """Where signed webhooks are received, and the file with the secret (`whsec_...`)."""
 
     listen: Address
     secret_file: PathText
 
 
-class Anchor(Table):
+class AnchorSettings(Table):
     """Where the copy of the ledger's head lies: another disk than the database's."""
 
     path: PathText
@@ -143,20 +134,12 @@ class Configuration(Table):
     provider: Provider
     lifecycle: Lifecycle
     limits: Limits = Limits()
-    deadlines: Deadlines = Deadlines()
-    source: SqlViewSource
-    quarantine: CommandQuarantine
-    boot: CommandBoot
-    channel: SshChannel = SshChannel()
-    webhook: Webhook | None = None
-    anchor: Anchor | None = None
-
-    @model_validator(mode="after")
-    def _no_time_is_zero(self) -> Self:
-        for name in type(self.deadlines).model_fields:
-            if getattr(self.deadlines, name) <= timedelta(0):
-                raise ValueError(f"deadlines.{name} leaves no time at all")
-        return self
+    source: SourceSettings
+    quarantine: QuarantineSettings
+    boot: BootSettings
+    channel: ChannelSettings = ChannelSettings()
+    webhook: WebhookSettings | None = None
+    anchor: AnchorSettings | None = None
 
     @property
     def policy_version(self) -> int:
@@ -164,8 +147,8 @@ class Configuration(Table):
 
     @property
     def policy_digest(self) -> str:
-        """SHA-256 hex of the RFC 8785 form of the three policy tables with every default written out."""
-        policy = self.model_dump(mode="json", include={"lifecycle", "limits", "deadlines"})
+        """SHA-256 hex of the RFC 8785 form of the two policy tables with every default written out."""
+        policy = self.model_dump(mode="json", include={"lifecycle", "limits"})
         return hashlib.sha256(rfc8785.dumps(policy)).hexdigest()
 
     def anchor_path(self, home: Home) -> Path:

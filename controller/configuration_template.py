@@ -13,7 +13,7 @@ schema = 1
 [provider]
 domain = "{domain}"
 
-[lifecycle]                     # with limits and deadlines: the policy; raise version with it
+[lifecycle]                     # with limits: the policy; raise version with each change
 version = 1
 grace = "P7D"                   # from the end of the subscription to the quarantine
 dwell = "PT4H"                  # from the quarantine to the order
@@ -24,12 +24,6 @@ per_hour = 4
 per_day = 20
 per_rack_per_day = 8
 per_customer_per_day = 8
-
-[deadlines]                     # after these a person is asked
-isolate = "PT15M"
-stage = "PT30M"
-erase = "PT24H"
-restore = "PT15M"
 
 [source]                        # expunge_subscription, expunge_tenancy, expunge_heartbeat; a read-only role
 kind = "sql_view"

@@ -3,7 +3,7 @@
 Rules: an unknown name is refused, so that a misspelt safeguard cannot be silently absent; every refusal names
 its place in the file; durations are ISO 8601 (`duration`); paths may be relative to the home. What DESIGN
 fixes (the greatest age of an observation, deadlines, the life of an order and of an acknowledgement) is not
-configurable and stands with the lifecycle. Approvals and floors stand in the signed validation table, not here.
+configurable and stands with the lifecycle. Approvals and floors stand in the signed validation table.
 
 The purpose is not configurable either: it is the trust root's. `policy_digest` covers [lifecycle] and
 [limits] with every default written out, and nothing else: it goes into every plan, so a changed policy voids

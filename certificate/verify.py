@@ -1,0 +1,475 @@
+"""Verification: a bundle, a trust root and a policy give a verdict, or a refusal with its code.
+
+`verify` is pure and asks nobody. Only bytes that a trusted key signed can build what it returns. In order:
+
+ 1. The bundle's chain of trust roots is the one trust root that was handed in.
+ 2. The outcome is signed by an issuer key that counts at its log position, and logged.
+ 3. The order is logged before the outcome, and is one that its agent could obey: signature, plan, approvals
+    and validation table, by `delivery.obey`, the agent's own rules.
+ 4. The evidence is the file that the outcome's first subject names, of the digest that the outcome names, and
+    signed by the key of the boot that the order names.
+ 5. Outcome, order and evidence speak of one deprovision, one host and one medium, and every word of the
+    outcome about the medium and the command is the evidence's.
+ 6. The claim is what `assurance.judge` computes from order and evidence, with every reason and limit.
+ 7. An `erased` outcome contains the acceptance that the validation table gives, or that a person gave whom
+    the table asked for and who neither requested nor approved. A failure contains none.
+ 8. The summary is signed and logged, names this outcome, covers every medium of the order, and claims no more
+    than its worst medium. Only a failure may come without one.
+ 9. The allocation receipt is there where the outcome names one, signed and logged.
+10. No two checkpoints contradict each other, and each anchor is of this log and from before its document.
+11. The policy accepts what is left (`policy`), device class first; a failure is refused as what it is.
+
+"The evidence file" is `*.evidence.dsse.json`: subject[0] is the SHA-256 of its bytes, signature included, as
+`Envelope.write` wrote them and as the bundle carries them, so that cosign and sha256sum find the same file;
+`evidence_digest` is the SHA-256 of the payload inside, as every other "by digest".
+
+Not checked, because no evidence speaks of it: the provider's own words in `custody` (site, asset, tenant) and
+in `cryptographic_erase`. KNOWN GAPS: an outcome by *destroy* is refused as UNSUPPORTED; without a consistency
+proof an anchor is compared with a checkpoint of the same size only; without witnesses the operator could show
+others another log, which `Verified.cautions` says.
+Sources: certificates.md, 12; FORMATS.md, "Outcome", "Bundle"; DESIGN.md, "What is claimed".
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Generic
+
+from certificate import agreement, assurance, delivery, trust
+from certificate import envelope as dsse
+from certificate.bundle import Bundle, Document
+from certificate.delivery import Delivery, Obeyable
+from certificate.errors import Code, Untrusted
+from certificate.log import proof as log_proof
+from certificate.log.checkpoint import Checkpoint
+from certificate.log.entry import Entry, LogKind
+from certificate.operators import enrolled_operators
+from certificate.policy import Checked, Policy
+from certificate.statements import (
+    Allocation,
+    Approval,
+    Decision,
+    Evidence,
+    Order,
+    Outcome,
+    Purpose,
+    Statement,
+    Summary,
+)
+from certificate.statements import statement as statements
+from certificate.statements.evidence import MediumEvidence
+from certificate.statements.order import Anchor
+from certificate.statements.outcome import Claim, Validation
+from certificate.statements.people import DecisionKind
+from certificate.statements.statement import NOT_OBSERVED, PredicateT
+from certificate.statements.vocabulary import Result, ValidationDecision
+from certificate.trust import TrustRoot
+
+NO_WITNESS = "no witness: the operator could show others another log"
+
+
+class Level(StrEnum):
+    """How far the proof reaches, each level including those before it; never one tick for all."""
+
+    SIGNED = "L1 signed"
+    LOGGED = "L2 logged"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Check:
+    """One thing that was verified, as a sentence."""
+
+    name: str
+    sentence: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verified:
+    """What a bundle proves under a trust root and a policy. Only `verify` makes one."""
+
+    claim: Claim
+    purpose: Purpose
+    outcome: Outcome
+    outcome_digest: str
+    outcome_seq: int
+    order: Order
+    evidence: Evidence
+    summary: Summary
+    checkpoint: Checkpoint
+    levels: tuple[Level, ...]
+    #: What the levels reached do not give.
+    cautions: tuple[str, ...]
+    checks: tuple[Check, ...]
+    policy_digest: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Logged(Generic[PredicateT]):
+    """A document whose signature and place in the log were verified."""
+
+    statement: Statement[PredicateT]
+    digest: str
+    seq: int
+    checkpoint: Checkpoint
+
+    @property
+    def predicate(self) -> PredicateT:
+        return self.statement.predicate
+
+
+def verify(bundle: Bundle, root: TrustRoot, policy: Policy) -> Verified:
+    """The verdict, if every rule above holds.
+
+    Raises Malformed (a document is not what it claims to be), Untrusted (a signature, key, place, proof or
+    link is missing or wrong, or the policy asks more) or Refused(NOT_ERASED, INCONCLUSIVE).
+    """
+    # 1. The chain of trust roots.
+    _require_chain(bundle, root)
+    # 2. The outcome: signed, logged.
+    outcome = _open_logged(bundle, Document.OUTCOME, bundle.outcome, Outcome, root)
+    # 3. The order: one that its agent could obey, logged before the outcome.
+    obeyable, ordered = _open_order(bundle, root, before_seq=outcome.seq)
+    # 4. The evidence: this file, this payload, this boot.
+    evidence = _open_evidence(bundle, outcome.statement, obeyable.order, root)
+    # 5. One deprovision, one host, one medium.
+    entry = agreement.require_one_story(outcome.statement, obeyable, evidence)
+    # 6. The claim, computed again.
+    claim = _require_claim(outcome.predicate, obeyable.order, evidence)
+    # 7. The acceptance.
+    _require_validation(bundle, outcome.predicate, obeyable, root)
+    # 8. The host's summary.
+    summary = _open_summary(bundle, outcome, obeyable, root)
+    # 9. The allocation receipt.
+    allocation = _open_allocation(bundle, outcome, root)
+    # 10. Checkpoints and anchors.
+    _require_one_log(outcome, ordered, summary, allocation, root)
+    # 11. The policy. A failure ends here, as what it is.
+    schema_version = max(
+        document.schema_version for document in (outcome.predicate, obeyable.order, evidence)
+    )
+    policy.check(
+        Checked(
+            purpose=root.purpose,
+            schema_version=schema_version,
+            device_classes=tuple(each.medium.device_class for each in evidence.media),
+            claim=claim,
+        )
+    )
+    if summary is None:
+        raise Untrusted(Code.INCOMPLETE_SET, "an erased medium without its host's summary")
+    return Verified(
+        claim=claim,
+        purpose=root.purpose,
+        outcome=outcome.predicate,
+        outcome_digest=outcome.digest,
+        outcome_seq=outcome.seq,
+        order=obeyable.order,
+        evidence=evidence,
+        summary=summary.predicate,
+        checkpoint=outcome.checkpoint,
+        levels=(Level.SIGNED, Level.LOGGED),
+        cautions=(NO_WITNESS,) if root.witnesses == "none" else (),
+        checks=tuple(_checks(outcome, ordered, entry, summary, allocation)),
+        policy_digest=policy.digest(),
+    )
+
+
+# --- 1 to 4: what is signed, by whom, and where it stands ---------------------------------------------------
+
+
+def _require_chain(bundle: Bundle, root: TrustRoot) -> None:
+    """Rule 1. One version so far: the chain is that one."""
+    if len(bundle.trust_roots) != 1:
+        raise Untrusted(Code.UNSUPPORTED, "this release reads a chain of one trust root")
+    if trust.read(bundle.trust_roots[0].encode()) != root:
+        found = trust.fingerprint(bundle.trust_roots[0].encode())
+        raise Untrusted(
+            Code.KEY_UNTRUSTED, f"the bundle belongs under the trust root {found[:16]}..., not this"
+        )
+
+
+def _open_logged(
+    bundle: Bundle, document: Document, text: str, kind: type[PredicateT], root: TrustRoot
+) -> _Logged[PredicateT]:
+    """The document, if it is signed for the place at which its proof shows it."""
+    data = text.encode()
+    proof_text = bundle.proof(document)
+    if proof_text is None:
+        raise Untrusted(Code.NOT_LOGGED, f"no proof that the {document.value} stands in the log")
+    proof = log_proof.read(proof_text)
+    statement, digest = root.open_statement(data, kind, seq=proof.index)
+    signer = _signer(statement)
+    entry = _entry(data, LogKind(document.value), keyid=signer, seq=proof.index)
+    return _Logged(
+        statement=statement, digest=digest, seq=proof.index, checkpoint=log_proof.check(entry, proof, root)
+    )
+
+
+def _signer(statement: Statement[PredicateT]) -> str:
+    """The fingerprint of the key that verified: `TrustRoot.open_statement` holds that it is the one named."""
+    predicate = statement.predicate
+    named = getattr(predicate, "issuer", None) or getattr(predicate, "signer", None)
+    if not isinstance(named, str):
+        raise Untrusted(Code.NOT_LOGGED, f"a {predicate.statement_name} names no signer")
+    return named
+
+
+def _entry(data: bytes, kind: LogKind, *, keyid: str, seq: int) -> bytes:
+    """The log entry of this document, made again from it: an entry that came along would prove nothing."""
+    envelope = dsse.read(data)
+    return Entry(
+        kind=kind,
+        pae_sha256=hashlib.sha256(envelope.pae).hexdigest(),
+        signature_sha256=hashlib.sha256(envelope.signature).hexdigest(),
+        keyid=keyid,
+        seq=seq,
+    ).write()
+
+
+def _open_order(bundle: Bundle, root: TrustRoot, *, before_seq: int) -> tuple[Obeyable, _Logged[Order]]:
+    """Rule 3. Its life on the agent's clock is judged with the evidence, by `assurance`."""
+    ordered = _open_logged(bundle, Document.ORDER, bundle.order, Order, root)
+    if ordered.seq >= before_seq:
+        raise Untrusted(
+            Code.NOT_LOGGED,
+            f"the order stands at entry {ordered.seq}, not before the outcome at {before_seq}",
+        )
+    data = bundle.order.encode()
+    proof = log_proof.read(bundle.proof(Document.ORDER) or b"")
+    obeyable = delivery.obey(
+        Delivery(
+            order=data,
+            log_entry=_entry(data, LogKind.ORDER, keyid=ordered.predicate.signer, seq=ordered.seq),
+            proof=proof.hashes,
+            checkpoint=proof.checkpoint_note,
+            validation=bundle.validation.encode(),
+            approvals=tuple(text.encode() for text in bundle.approvals),
+            enrolments=_decisions(bundle, enrolments=True),
+        ),
+        trust=root,
+        boot_id=ordered.predicate.boot_id,
+        hello_nonce=ordered.predicate.hello_nonce,
+        hello_at_ms=0,
+        now_ms=0,
+    )
+    return obeyable, ordered
+
+
+def _decisions(bundle: Bundle, *, enrolments: bool) -> tuple[bytes, ...]:
+    """The enrolments among the decisions, or the others: sorted unverified, verified by whoever uses them."""
+    found = [text.encode() for text in bundle.decisions]
+    return tuple(
+        data
+        for data in found
+        if (statements.read(dsse.read(data).payload, Decision).predicate.kind is DecisionKind.ENROL)
+        is enrolments
+    )
+
+
+def _open_evidence(bundle: Bundle, statement: Statement[Outcome], order: Order, root: TrustRoot) -> Evidence:
+    """Rule 4."""
+    named = statement.predicate.evidence_digest
+    if named == "not_applicable":
+        raise Untrusted(Code.UNSUPPORTED, "a medium that was destroyed: this release verifies erasures only")
+    data = bundle.evidence.encode()
+    if statement.subject[0].digest.sha256 != hashlib.sha256(data).hexdigest():
+        raise Untrusted(Code.SUBJECT_MISMATCH, "the outcome's first subject is another evidence file")
+    evidence, digest = root.open_evidence(data, boot_id=order.boot_id)
+    if digest != named:
+        raise Untrusted(Code.SUBJECT_MISMATCH, "the outcome names other evidence")
+    return evidence.predicate
+
+
+# --- 6: what may be said (5 is `agreement`) -----------------------------------------------------------------
+
+
+def _require_claim(said: Outcome, order: Order, evidence: Evidence) -> Claim:
+    """Rule 6."""
+    listed = {each.medium.commitment for each in evidence.media}
+    missing = {medium.commitment for medium in order.plan.media} - listed
+    if missing and said.claim.result is Result.ERASED:
+        raise Untrusted(Code.INCOMPLETE_SET, f"the evidence lacks {len(missing)} of the order's media")
+    claim = assurance.judge(order=order, evidence=evidence, commitment=said.medium.commitment)
+    if claim != said.claim:
+        raise Untrusted(
+            Code.EVIDENCE_MISMATCH,
+            f"the outcome claims {_brief(said.claim)}; the evidence supports {_brief(claim)}",
+        )
+    return claim
+
+
+def _brief(claim: Claim) -> str:
+    reasons = f" ({', '.join(claim.reasons)})" if claim.reasons else ""
+    return f"{claim.result.value}, {claim.method.value}, {claim.grade.value}{reasons}"
+
+
+# --- 7: the acceptance --------------------------------------------------------------------------------------
+
+
+def _require_validation(bundle: Bundle, said: Outcome, obeyable: Obeyable, root: TrustRoot) -> None:
+    """Rule 7."""
+    validation = said.validation
+    if said.claim.result is not Result.ERASED:
+        if validation != "not_applicable":
+            raise Untrusted(Code.EVIDENCE_MISMATCH, "a failure carries an acceptance")
+        return
+    if validation == "not_applicable" or validation.decision is not ValidationDecision.ACCEPT:
+        raise Untrusted(Code.EVIDENCE_MISMATCH, "nobody accepted the result")
+    if validation.table_digest != obeyable.order.plan.validation_digest:
+        raise Untrusted(Code.SUBJECT_MISMATCH, "the outcome names another validation table than the plan")
+    decided = _table_decision(said, obeyable)
+    if validation.decided_by != "not_applicable":
+        if decided is not ValidationDecision.ESCALATE:
+            raise Untrusted(Code.EVIDENCE_MISMATCH, f"a person decided where the table says {decided.value}")
+        _require_person(bundle, said, validation, root)
+    elif decided is not ValidationDecision.ACCEPT:
+        raise Untrusted(Code.EVIDENCE_MISMATCH, f"the validation table says {decided.value}, not accept")
+
+
+def _table_decision(said: Outcome, obeyable: Obeyable) -> ValidationDecision:
+    planned = next(each for each in obeyable.order.plan.media if each.commitment == said.medium.commitment)
+    technique = said.claim.technique
+    if technique == "not_applicable":
+        return ValidationDecision.REJECT
+    return obeyable.table.decide(
+        data_class=obeyable.order.plan.data_class,
+        media=planned.kind,
+        technique=technique,
+        grade=said.claim.grade,
+    )
+
+
+def _require_person(bundle: Bundle, said: Outcome, validation: Validation, root: TrustRoot) -> None:
+    """A person who neither requested nor approved said `accept` to exactly this evidence."""
+    data = next(
+        (
+            each
+            for each in _decisions(bundle, enrolments=False)
+            if dsse.read(each).payload_digest == validation.decided_by
+        ),
+        None,
+    )
+    if data is None:
+        raise Untrusted(Code.INCOMPLETE_SET, "the decision that accepted the result did not come along")
+    operators = enrolled_operators(root, _decisions(bundle, enrolments=True), validation.decided_at)
+    decision = operators.open_statement(data, Decision)[0].predicate
+    is_acceptance = decision.kind is DecisionKind.VALIDATE and decision.choice == ValidationDecision.ACCEPT
+    if not is_acceptance or decision.on != said.evidence_digest:
+        raise Untrusted(Code.SUBJECT_MISMATCH, "the decision named accepts something else")
+    if decision.operator in _approvers(bundle):
+        raise Untrusted(
+            Code.APPROVALS_MISSING, "who accepted the result had requested or approved the erasure"
+        )
+
+
+def _approvers(bundle: Bundle) -> set[str]:
+    """The operators behind the approvals, which `delivery.obey` has verified."""
+    read = (statements.read(dsse.read(text.encode()).payload, Approval) for text in bundle.approvals)
+    return {statement.predicate.operator for statement in read}
+
+
+# --- 8 to 10: the host, the receipt, the log ----------------------------------------------------------------
+
+
+def _open_summary(
+    bundle: Bundle, outcome: _Logged[Outcome], obeyable: Obeyable, root: TrustRoot
+) -> _Logged[Summary] | None:
+    """Rule 8."""
+    if bundle.summary is None:
+        if outcome.predicate.claim.result is Result.ERASED:
+            raise Untrusted(Code.INCOMPLETE_SET, "an erased medium without its host's summary")
+        return None
+    summary = _open_logged(bundle, Document.SUMMARY, bundle.summary, Summary, root)
+    said = summary.predicate
+    agreement.require_of_order(said, obeyable)
+    if summary.seq <= outcome.seq:
+        raise Untrusted(Code.NOT_LOGGED, "the summary was logged before the outcome that it sums up")
+    agreement.require_in_summary(outcome.predicate, outcome.digest, said)
+    return summary
+
+
+def _open_allocation(
+    bundle: Bundle, outcome: _Logged[Outcome], root: TrustRoot
+) -> _Logged[Allocation] | None:
+    """Rule 9."""
+    named = outcome.predicate.custody.allocation_ref
+    if bundle.allocation is None:
+        if named != NOT_OBSERVED:
+            raise Untrusted(Code.INCOMPLETE_SET, "the outcome names an allocation receipt that is not here")
+        return None
+    allocation = _open_logged(bundle, Document.ALLOCATION, bundle.allocation, Allocation, root)
+    if allocation.digest != named:
+        raise Untrusted(Code.SUBJECT_MISMATCH, "the outcome names another allocation receipt")
+    if allocation.predicate.tenancy_ref != outcome.predicate.custody.tenancy_ref:
+        raise Untrusted(Code.SUBJECT_MISMATCH, "the allocation receipt is another tenancy's")
+    return allocation
+
+
+def _require_one_log(
+    outcome: _Logged[Outcome],
+    ordered: _Logged[Order],
+    summary: _Logged[Summary] | None,
+    allocation: _Logged[Allocation] | None,
+    root: TrustRoot,
+) -> None:
+    """Rule 10."""
+    roots: dict[int, bytes] = {}
+    for logged in (outcome, ordered, summary, allocation):
+        if logged is not None:
+            _require_root(roots, logged.checkpoint.size, logged.checkpoint.root)
+    anchored: list[tuple[Anchor, int]] = [
+        (ordered.predicate.anchor, ordered.seq),
+        (outcome.predicate.anchor, outcome.seq),
+    ]
+    if summary is not None:
+        anchored.append((summary.predicate.anchor, summary.seq))
+    for anchor, seq in anchored:
+        if anchor.origin != root.log.origin or anchor.size > seq:
+            raise Untrusted(
+                Code.CHECKPOINT_INVALID, f"entry {seq} is anchored in another log, or in its own future"
+            )
+        _require_root(roots, anchor.size, bytes.fromhex(anchor.root))
+
+
+def _require_root(roots: dict[int, bytes], size: int, found: bytes) -> None:
+    if roots.setdefault(size, found) != found:
+        raise Untrusted(Code.CHECKPOINT_INVALID, f"two roots are shown for the log of {size} entries")
+
+
+# --- what was verified, in words ----------------------------------------------------------------------------
+
+
+def _checks(
+    outcome: _Logged[Outcome],
+    ordered: _Logged[Order],
+    entry: MediumEvidence,
+    summary: _Logged[Summary],
+    allocation: _Logged[Allocation] | None,
+) -> Iterable[Check]:
+    said, order = outcome.predicate, ordered.predicate
+    yield Check(name="outcome", sentence=f"signed by {said.issuer}, log entry {outcome.seq}")
+    yield Check(
+        name="order",
+        sentence=f"signed by {order.signer}, log entry {ordered.seq}: before the erasure was reported",
+    )
+    yield Check(
+        name="evidence", sentence=f"signed by the agent of boot {order.boot_id[:16]}, one file, unaltered"
+    )
+    people = f"{len(order.basis.approvals)} approvals" if order.basis.approvals else "none asked for"
+    yield Check(name="people", sentence=f"{people}, as the validation table requires")
+    count = len(entry.markers.markers)
+    yield Check(name="claim", sentence=f"computed again from the raw words and {count} markers: the same")
+    yield Check(name="validation", sentence=f"accepted under table {order.plan.validation_digest[:16]}")
+    yield Check(
+        name="summary",
+        sentence=f"log entry {summary.seq}: {len(summary.predicate.media)} media, this one among them",
+    )
+    if allocation is not None:
+        yield Check(name="allocation", sentence=f"log entry {allocation.seq}: handed out and now returned")
+    yield Check(
+        name="log",
+        sentence=f"{outcome.checkpoint.origin}, {outcome.checkpoint.size} entries, no contradiction seen",
+    )

@@ -1,0 +1,91 @@
+"""When a state gives up: every running state has a deadline, and it leads to a person (DESIGN, rule 5).
+
+Rules this module holds: a hold lets a reversible state wait for its review; nothing but `erasing` gives up
+while the store is frozen or older than its anchor; `erasing` does not give up before the last acknowledgement
+granted has died on the agent's clock, when nothing irreversible can begin any more (rules 4 and 7).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from controller.decision import Move
+from controller.facts import Facts
+from controller.guards import GUARDS_TO_CONCLUDE, failing
+from controller.states import State
+
+#: DESIGN, rule 4: an acknowledgement is good for 60 s of the agent's clock; drift of two quartz clocks in a
+#: minute is far below a second, 5 s also cover the stored times' own rounding and a stepping clock.
+ACKNOWLEDGEMENT_LIFE = timedelta(seconds=60)
+DRIFT = timedelta(seconds=5)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Deadline:
+    after: timedelta
+    reason: str
+
+
+#: Counted from entering the state, and after grace or dwell where one runs. A person decides then.
+DEADLINES: dict[State, Deadline] = {
+    State.SCHEDULED: Deadline(
+        after=timedelta(days=7), reason="a week after grace the host could still not be taken out of reach"
+    ),
+    State.QUARANTINED: Deadline(
+        after=timedelta(hours=4), reason="the erase environment did not answer within four hours of its start"
+    ),
+    State.STAGED: Deadline(after=timedelta(hours=1), reason="no plan could be made within an hour"),
+    State.PLANNED: Deadline(
+        after=timedelta(days=7), reason="nobody approved the plan in a week; each approval lives for a day"
+    ),
+    State.APPROVED: Deadline(
+        after=timedelta(hours=24), reason="a day after approval the guards still refuse an order"
+    ),
+    State.INTENDED: Deadline(
+        after=timedelta(hours=1), reason="the order could neither be sent nor withdrawn"
+    ),
+    State.ERASING: Deadline(
+        after=timedelta(hours=24),
+        reason="the agent did not finish within a day; only the drives know how far",
+    ),
+    State.VERIFIED: Deadline(
+        after=timedelta(hours=1), reason="the verdicts could not be validated in an hour"
+    ),
+    State.VALIDATED: Deadline(
+        after=timedelta(hours=4), reason="outcomes could not be signed, logged and checked"
+    ),
+    State.CERTIFIED: Deadline(after=timedelta(hours=4), reason="the host was not read back as restored"),
+}
+
+
+def deadline(facts: Facts) -> datetime | None:
+    """When the present state gives up; None where nothing runs. A hold lets it wait for its review."""
+    if not facts.state.is_running:
+        return None
+    if facts.deadline_at is not None:
+        ends_at = facts.deadline_at
+    else:
+        ends_at = facts.entered_at + DEADLINES[facts.state].after
+        if facts.state is State.SCHEDULED:
+            ends_at = max(ends_at, facts.grace_until + DEADLINES[facts.state].after)
+        if facts.state is State.QUARANTINED:
+            ends_at += facts.dwell
+    if facts.state.is_reversible:
+        ends_at = max([ends_at, *(hold.review_at for hold in facts.holds)])
+    return ends_at
+
+
+def overdue(facts: Facts, now: datetime) -> Move | None:
+    """To a person, once the state's deadline has passed (DESIGN, rules 4, 5 and 7)."""
+    ends_at = deadline(facts)
+    if ends_at is None or now < ends_at:
+        return None
+    if facts.state is not State.ERASING and failing(GUARDS_TO_CONCLUDE, facts, now):
+        return None
+    if (
+        facts.last_acknowledged_at is not None
+        and now < facts.last_acknowledged_at + ACKNOWLEDGEMENT_LIFE + DRIFT
+    ):
+        return None
+    return Move(to=State.NEEDS_OPERATOR, reason=DEADLINES[facts.state].reason)

@@ -43,7 +43,10 @@ __all__ = ["Domain", "EraseImage", "TrustRoot", "fingerprint", "read", "sign"]
 
 #: RFC 1123 name in lower case: it begins the log's origin, which holds neither space nor plus sign.
 Domain = Annotated[
-    str, StringConstraints(pattern=r"^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$", min_length=1, max_length=253)
+    str,
+    StringConstraints(
+        pattern=r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*$", max_length=253
+    ),
 ]
 
 

@@ -30,7 +30,7 @@ STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
 #: exhaustion.
 MAX_STATEMENT_BYTES = 1_000_000
 
-_TIME = re.compile(r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$")
+_TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z")
 
 
 class Seen(StrEnum):
@@ -56,7 +56,7 @@ class Purpose(StrEnum):
 
 def _read_time(value: Any) -> datetime:
     if isinstance(value, str):
-        if not _TIME.match(value):
+        if not _TIME.fullmatch(value):
             raise ValueError("a time is written YYYY-MM-DDTHH:MM:SSZ")
         return datetime.strptime(value, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
     if isinstance(value, datetime):
@@ -194,7 +194,7 @@ def read_model(data: bytes, kind: type[ModelT], *, what: str, max_bytes: int = M
     """
     strict_json.load(data, max_bytes=max_bytes, what=what)
     try:
-        return kind.model_validate_json(data)
+        return kind.model_validate_json(data, by_alias=True, by_name=False)
     except PydanticValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         place = ".".join(str(part) for part in first["loc"]) or "the document"

@@ -540,7 +540,7 @@ def build_summary(outcome: Outcome | None = None, **changes: Any) -> Summary:
     return summary
 
 
-def build_approval(operator: PrivateKey, **changes: Any) -> Envelope:
+def build_approval(operator: PrivateKey, /, **changes: Any) -> Envelope:
     """A yes of `operator` to the sample plan, in its envelope. `plan_digest` changes the subject too."""
     fields = predicate_fields(
         f"approval of {operator.public.keyid}",
@@ -558,7 +558,7 @@ def build_approval(operator: PrivateKey, **changes: Any) -> Envelope:
     return signed_as(approval, operator, ("plan", approval.plan_digest))
 
 
-def build_decision(operator: PrivateKey, **changes: Any) -> Envelope:
+def build_decision(operator: PrivateKey, /, **changes: Any) -> Envelope:
     """A decision of `operator`, in its envelope: without changes, to enrol Carol three days from then."""
     newcomer = KEYS.carol.public
     fields = predicate_fields(

@@ -1,0 +1,225 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from agent.devices import nvme
+from agent.devices.nvme import (
+    Command,
+    Completion,
+    IdentifyController,
+    IdentifyNamespace,
+    NvmeDrive,
+    SanitizeAction,
+    SanitizeLog,
+    SanitizeState,
+)
+from agent.errors import Code, CommandFailed, TransportError
+from certificate.errors import Malformed
+from certificate.statements.vocabulary import DeviceClass
+
+Wire = Callable[[str], bytes]
+
+COMMANDS: list[tuple[str, Command]] = [
+    ("identify_controller", nvme.IDENTIFY_CONTROLLER),
+    ("identify_namespace_1", nvme.identify("", cns=0x00, nsid=1)),
+    ("active_namespaces", nvme.identify("", cns=0x02)),
+    ("allocated_namespaces", nvme.identify("", cns=0x10)),
+    ("identify_allocated_2", nvme.identify("", cns=0x11, nsid=2)),
+    ("get_sanitize_log", nvme.GET_SANITIZE_LOG),
+    ("sanitize_crypto_no_deallocate", nvme.sanitize(SanitizeAction.CRYPTO_ERASE, no_deallocate=True)),
+    ("sanitize_crypto", nvme.sanitize(SanitizeAction.CRYPTO_ERASE, no_deallocate=False)),
+    ("sanitize_block_no_deallocate", nvme.sanitize(SanitizeAction.BLOCK_ERASE, no_deallocate=True)),
+    ("sanitize_block", nvme.sanitize(SanitizeAction.BLOCK_ERASE, no_deallocate=False)),
+]
+
+
+def success(data: bytes) -> Completion:
+    return Completion(status=0, result=0, data=data)
+
+
+def drive_over(transport: Any) -> NvmeDrive:
+    return NvmeDrive(name="nvme0", transport=transport, blocks=None)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("name", "command"), COMMANDS, ids=[name for name, _ in COMMANDS])
+def test_a_command_is_the_standards_64_bytes(wire: Wire, name: str, command: Command) -> None:
+    assert command.sqe == wire(f"{name}.command")
+
+
+def test_no_sanitize_command_allows_a_failed_drive_back_into_service(wire: Wire) -> None:
+    unrestricted = wire("sanitize_crypto_unrestricted.command")
+    allow = int.from_bytes(unrestricted[40:44], "little") & ~0b111
+    for action in SanitizeAction:
+        for no_deallocate in (True, False):
+            assert nvme.sanitize(action, no_deallocate=no_deallocate).dword10 & allow == 0
+
+
+def test_identify_controller_is_read_at_the_standards_offsets(wire: Wire) -> None:
+    page = IdentifyController.parse(wire("identify_controller.answer"))
+    assert (page.serial_number, page.model_number, page.firmware_revision) == ("SIM-0001", "Simulated SED", "1.0")
+    assert (page.pci_vendor, page.controller_id, page.version) == (0xFFFF, 1, 0x20000)
+    assert (page.total_capacity_bytes, page.unallocated_capacity_bytes) == (2 * 1024**2, 512 * 1024)
+    assert (page.optional_admin_commands, page.format_attributes) == (0x000A, 0x06)
+    assert (page.sanitize_capabilities, page.namespace_count) == (0x40000003, 2)
+    assert page.subsystem_name == "nqn.2026-01.example.simulated:SIM-0001"
+    assert page.has_crypto_erase
+    assert page.has_block_erase
+    assert page.has_namespace_management
+    assert not page.inhibits_no_deallocate
+
+
+def test_capability_words_are_kept_exactly_as_sent(wire: Wire) -> None:
+    raw = wire("identify_controller.answer")
+    page = IdentifyController.parse(raw)
+    assert page.raw == raw
+    assert page.word("SANICAP") == bytes.fromhex("03000040")
+    assert page.word("OACS") == bytes.fromhex("0a00")
+    assert page.word("FNA") == bytes.fromhex("06")
+    assert len(page.word("UNVMCAP")) == 16
+
+
+def test_sanitize_capabilities_are_single_bits(wire: Wire) -> None:
+    page = bytearray(wire("identify_controller.answer"))
+    for word, expected in ((1 << 0, (1, 0, 0)), (1 << 1, (0, 1, 0)), (1 << 29, (0, 0, 1)), (1 << 2, (0, 0, 0))):
+        page[328:332] = word.to_bytes(4, "little")
+        read = IdentifyController.parse(bytes(page))
+        assert (read.has_crypto_erase, read.has_block_erase, read.inhibits_no_deallocate) == expected
+
+
+def test_a_namespace_has_its_size_in_its_own_blocks(wire: Wire) -> None:
+    page = IdentifyNamespace.parse(wire("identify_namespace_1.answer"))
+    assert (page.size_blocks, page.logical_block_bytes, page.capacity_bytes) == (256, 4096, 1024**2)
+    assert not page.is_write_protected
+
+
+def test_the_block_size_is_that_of_the_format_in_use(wire: Wire) -> None:
+    page = bytearray(wire("identify_namespace_1.answer"))
+    page[26] = 0b0010_0011  # format 19: bits 3:0 = 3, bits 6:5 = 1
+    page[128 + 4 * 19 + 2] = 9
+    assert IdentifyNamespace.parse(bytes(page)).logical_block_bytes == 512
+
+
+def test_a_namespace_that_is_not_there_has_no_capacity() -> None:
+    assert IdentifyNamespace.parse(bytes(4096)).capacity_bytes == 0
+
+
+def test_write_protection_is_bit_0_of_nsattr(wire: Wire) -> None:
+    page = bytearray(wire("identify_namespace_1.answer"))
+    page[99] = 1
+    assert IdentifyNamespace.parse(bytes(page)).is_write_protected
+
+
+@pytest.mark.parametrize(
+    ("name", "state", "has_ended", "is_running", "erased", "dword10"),
+    [
+        ("never", SanitizeState.NEVER, False, False, True, 0),
+        ("written", SanitizeState.NEVER, False, False, False, 0),
+        ("running", SanitizeState.RUNNING, False, True, False, 0x204),
+        ("success", SanitizeState.SUCCESS, True, False, True, 0x204),
+        ("failed", SanitizeState.FAILED, True, False, False, 0x204),
+        ("forced", SanitizeState.SUCCESS_DEALLOCATED, True, False, True, 0x202),
+    ],
+)
+def test_the_sanitize_log_says_what_became_of_the_latest_sanitize(
+    wire: Wire, name: str, state: SanitizeState, has_ended: bool, is_running: bool, erased: bool, dword10: int
+) -> None:
+    log = SanitizeLog.parse(wire(f"sanitize_log_{name}.answer"))
+    assert (log.state, log.has_ended, log.is_running) == (state, has_ended, is_running)
+    assert (log.is_global_data_erased, log.dword10) == (erased, dword10)
+    assert (log.crypto_erase_seconds, log.block_erase_no_deallocate_seconds) == (1, 2)
+    assert log.overwrite_seconds == nvme.NO_ESTIMATE
+    assert log.head == wire(f"sanitize_log_{name}.answer")[:64]
+
+
+def test_a_status_the_standard_does_not_name_is_neither_running_nor_ended(wire: Wire) -> None:
+    page = bytearray(wire("sanitize_log_success.answer"))
+    page[2] = 0b101
+    log = SanitizeLog.parse(bytes(page))
+    assert log.state is SanitizeState.UNKNOWN
+    assert not log.has_ended
+    assert not log.is_running
+    assert log.raw == bytes(page)
+
+
+@pytest.mark.parametrize("kind", [IdentifyController, IdentifyNamespace, SanitizeLog])
+@pytest.mark.parametrize("length", [0, 511, 513, 4095, 4097])
+def test_an_answer_of_another_length_is_refused(kind: Any, length: int) -> None:
+    with pytest.raises(Malformed) as refusal:
+        kind.parse(bytes(length))
+    assert refusal.value.code is Code.DEVICE_ANSWER_MALFORMED
+
+
+def test_the_drive_asks_for_whole_pages(scripted: Any, wire: Wire) -> None:
+    transport = scripted(
+        [
+            success(wire("identify_controller.answer")),
+            success(wire("active_namespaces.answer")),
+            success(wire("allocated_namespaces.answer")),
+            success(wire("identify_allocated_2.answer")),
+            success(wire("sanitize_log_never.answer")),
+        ]
+    )
+    drive = drive_over(transport)
+    drive.identify_controller()
+    assert drive.active_namespaces() == (1,)
+    assert drive.allocated_namespaces() == (1, 2)
+    assert drive.identify_allocated(2).size_blocks == 128
+    drive.sanitize_log()
+    names = ["identify_controller", "active_namespaces", "allocated_namespaces", "identify_allocated_2"]
+    assert transport.sent == [
+        *((wire(f"{name}.command"), 4096) for name in names),
+        (wire("get_sanitize_log.command"), 512),
+    ]
+
+
+def test_a_full_list_of_1024_namespaces_has_no_end_mark(scripted: Any) -> None:
+    page = b"".join(number.to_bytes(4, "little") for number in range(1, 1025))
+    assert len(drive_over(scripted([success(page)])).active_namespaces()) == 1024
+
+
+def test_a_reading_command_that_fails_says_its_status(scripted: Any) -> None:
+    drive = drive_over(scripted([Completion(status=0x4109, result=0, data=b"")]))
+    with pytest.raises(CommandFailed) as failure:
+        drive.sanitize_log()
+    assert failure.value.status == 0x4109
+    assert failure.value.code is Code.DEVICE_STATUS
+
+
+def test_do_not_retry_alone_is_no_failure() -> None:
+    assert Completion(status=0x4000, result=0, data=b"").is_success
+    assert not Completion(status=0x0100, result=0, data=b"").is_success
+
+
+def test_a_lost_answer_is_never_sent_again(scripted: Any) -> None:
+    transport = scripted([TransportError("gone"), success(b"")])
+    with pytest.raises(TransportError):
+        drive_over(transport).submit_once(nvme.sanitize(SanitizeAction.CRYPTO_ERASE, no_deallocate=True))
+    assert len(transport.sent) == 1
+
+
+def test_a_refusal_by_the_device_is_handed_on_and_not_raised(scripted: Any) -> None:
+    transport = scripted([Completion(status=0x401D, result=7, data=b"")])
+    answer = drive_over(transport).submit_once(nvme.sanitize(SanitizeAction.CRYPTO_ERASE, no_deallocate=True))
+    assert answer.raw_status == b"\x40\x1d"
+    assert answer.result == 7
+
+
+def test_identity_counts_namespaces_where_the_drive_reports_no_total(scripted: Any, wire: Wire) -> None:
+    page = bytearray(wire("identify_controller.answer"))
+    page[280:296] = bytes(16)
+    answers = [
+        success(bytes(page)),
+        success(wire("active_namespaces.answer")),
+        success(wire("identify_namespace_1.answer")),
+    ]
+    identity = drive_over(scripted(answers)).identity()
+    assert identity == nvme.DriveIdentity(
+        serial_number="SIM-0001", model_number="Simulated SED", capacity_bytes=1024**2
+    )
+
+
+def test_the_device_class_is_the_transports_word(scripted: Any) -> None:
+    assert drive_over(scripted([])).device_class is DeviceClass.EMULATED

@@ -101,7 +101,7 @@ class HostList(Document):
 
 
 class RefusalLine(Document):
-    """Why a move is not made now."""
+    """A refusal in its three parts."""
 
     code: str
     reason: str
@@ -121,7 +121,10 @@ class DeprovisionLine(Document):
     changed_at: UtcSeconds
     #: What it waits for, in words; null where nothing was decided yet or nothing follows.
     waits_for: str | None
-    waits_until: UtcSeconds | None
+    #: When it is looked at again without anybody asking.
+    next_due_at: UtcSeconds | None
+    #: When the present state gives up and a person is asked.
+    deadline_at: UtcSeconds | None
 
 
 class Status(Document):
@@ -181,7 +184,12 @@ class Story(Document):
     """Everything that is known of one deprovision."""
 
     line: DeprovisionLine
-    refusals: tuple[RefusalLine, ...]
+    #: Why a person is needed; null outside `needs_operator`.
+    needs: RefusalLine | None
+    policy_version: Count
+    policy_digest: Digest
+    #: Of the present attempt; null before one was made.
+    plan_digest: Digest | None
     media: tuple[MediumLine, ...]
     events: tuple[EventLine, ...]
     observations: tuple[ObservationLine, ...]

@@ -2,7 +2,8 @@
 
 Rules: only the socket's file permissions let anyone in (0600 in a 0700 folder); a refusal of `serve` comes
 out here as the same refusal; no listener, a time-out and an answer that is no answer are SERVE_UNREACHABLE or
-SERVE_DISAGREES, never an empty result.
+SERVE_DISAGREES, never an empty result. Where `serve` itself broke, the command failed: nobody knows what was
+done.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from pydantic import BaseModel, ValidationError
 
 from certificate.errors import Code as CertificateCode
 from certificate.errors import RefusalCode, Refused
+from controller.cli.command import Failed
 from controller.errors import Code, NeedsApproval
 from controller.home import Home, socket_address
 
@@ -65,6 +67,8 @@ class Client:
                 raise Refused(
                     Code.SERVE_DISAGREES, f"the answer to {path} is not a {kind.__name__}: {error.title}"
                 ) from None
+        if response.is_server_error:
+            raise Failed(f"serve failed at {path} with status {response.status_code}; see its log")
         raise _refusal(response, path)
 
 

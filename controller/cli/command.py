@@ -22,6 +22,10 @@ EXIT_REFUSED = 3
 EXIT_NEEDS_APPROVAL = 4
 
 
+class Failed(Exception):
+    """Something broke; what was done is not known. Exit 1."""
+
+
 def application(description: str) -> typer.Typer:
     """An empty Typer application whose help and errors are plain text."""
     return typer.Typer(
@@ -37,6 +41,9 @@ def run(app: typer.Typer, argv: Sequence[str], *, verb: str) -> int:
     except typer.TyperException as error:
         typer.echo(f"expunge {verb}: {error.format_message()} (see --help)", err=True)
         return error.exit_code
+    except Failed as failure:
+        typer.echo(f"expunge {verb}: {failure}", err=True)
+        return EXIT_FAILED
     except (typer.Abort, KeyboardInterrupt):
         typer.echo(f"expunge {verb}: interrupted", err=True)
         return EXIT_FAILED

@@ -49,7 +49,7 @@ def status(answer: Status) -> str:
 def waiting(line: DeprovisionLine) -> str:
     if line.waits_for is None:
         return "-"
-    return line.waits_for if line.waits_until is None else f"{line.waits_for} ({time_text(line.waits_until)})"
+    return line.waits_for
 
 
 def story(told: Story, *, with_why: bool) -> str:
@@ -60,7 +60,10 @@ def story(told: Story, *, with_why: bool) -> str:
         f"  since {time_text(line.changed_at)}, scheduled {time_text(line.scheduled_at)}",
         f"  waits for: {waiting(line)}",
     ]
-    parts += [f"  refused {each.code}: {each.reason}\n    {each.remedy}" for each in told.refusals]
+    if line.deadline_at is not None:
+        parts.append(f"  a person is asked at {time_text(line.deadline_at)}")
+    if told.needs is not None:
+        parts.append(f"  {told.needs.code}: {told.needs.reason}\n    {told.needs.remedy}")
     parts += [
         f"  medium {medium.medium[:16]}…: {medium.result}, "
         f"{medium.method} by {medium.technique}, {medium.grade}"
@@ -68,6 +71,8 @@ def story(told: Story, *, with_why: bool) -> str:
         for medium in told.media
     ]
     if with_why:
+        parts.append(f"  policy {told.policy_version}, digest {told.policy_digest}")
+        parts.append(f"  plan digest {told.plan_digest or '-'}")
         parts += ["", *_why(told.why), "", "observations"]
         parts += [
             f"  {each.sequence}: {each.question}: {each.answer or 'no answer'}, "

@@ -1,0 +1,201 @@
+"""The desk: what a running controller answers to its commands. It stores and reads; it decides nothing.
+
+Rules: each question is one transaction or one snapshot; a hint is stored before it is answered and then the
+dispatcher is woken; nothing here asks the world, signs, or moves a deprovision; plain names go to the private
+tables and never back into an answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Protocol
+
+from sqlalchemy import Connection
+
+from certificate.identifiers import DriveId, HostId
+from controller.api.documents import (
+    DeprovisionLine,
+    HintTold,
+    HostLine,
+    HostList,
+    LedgerChecked,
+    LedgerPage,
+    NewHost,
+    Status,
+)
+from controller.facts import Disposition
+from controller.ledger_check import checked
+from controller.pseudonyms import Pseudonyms
+from controller.spool import Hint, HintEvent
+from controller.store import deprovisions, hints, hosts, ledger, log_rows, private
+from controller.store.anchor import Comparison
+from controller.store.deprovisions import Deprovision
+from controller.store.engine import Store
+from controller.store.hosts import DriveBasis, Host, HostFact
+
+#: Who told a hint that came by `expunge hook`.
+HOOK = "hook"
+#: Ledger lines in one answer; bounds memory on both sides of the socket.
+PAGE_LINES = 1000
+SALT_BYTES = 32
+
+
+class Anchor(Protocol):
+    """Says how the store stands to its copy outside (`store.anchor.AnchorKeeper`)."""
+
+    def compare(self, tx: Connection) -> Comparison: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Desk:
+    """`wake` tells the dispatcher that something is due; it returns at once."""
+
+    store: Store
+    anchor: Anchor
+    pseudonyms: Pseudonyms
+    private_text_key: bytes = field(repr=False)
+    release: str
+    clock: Callable[[], datetime]
+    randomness: Callable[[int], bytes]
+    wake: Callable[[], None]
+
+    def tell(self, hint: Hint) -> HintTold:
+        """Stores a hint of `hook`; one told twice is stored once."""
+        self.receive(source=HOOK, event_id=hint.id, event=hint.event, subscription=hint.subscription)
+        return HintTold(event=hint.event, subscription=hint.subscription, to="serve")
+
+    def receive(self, *, source: str, event_id: str, event: HintEvent, subscription: str) -> bool:
+        """Whether the hint is new. Stored when this returns."""
+        with self.store.transaction() as tx:
+            stored = hints.receive(
+                tx,
+                source=source,
+                event_id=event_id,
+                event=event,
+                subscription_ref=self.pseudonyms.subscription(subscription),
+                now=self.clock(),
+            )
+        self.wake()
+        return stored is not None
+
+    def add_host(self, new: NewHost) -> HostLine:
+        """A host with its facts and declared drives. Raises Refused(ALREADY_STORED)."""
+        now = self.clock()
+        host_id = HostId.from_random(self.randomness(16))
+        with self.store.transaction() as tx:
+            hosts.register(tx, self._host(new, host_id, now), facts=_facts(new), now=now)
+            for drive in new.drives:
+                hosts.record_drive(
+                    tx,
+                    id=DriveId.from_random(self.randomness(16)),
+                    host_id=host_id,
+                    serial=drive.serial,
+                    salt=self.randomness(SALT_BYTES),
+                    basis=DriveBasis.DECLARED,
+                    model=drive.model,
+                    capacity_bytes=drive.capacity_bytes,
+                    now=now,
+                )
+            if new.customer is not None:
+                private.write(
+                    tx,
+                    subject_ref=self.pseudonyms.customer(new.customer),
+                    kind="customer",
+                    text=new.customer,
+                    master_key=self.private_text_key,
+                    random_bytes=self.randomness,
+                    now=now,
+                )
+            line = _host_line(tx, hosts.load(tx, host_id))
+        self.wake()
+        return line
+
+    def _host(self, new: NewHost, host_id: HostId, now: datetime) -> Host:
+        address, _, port = new.address.rpartition(":")
+        return Host(
+            id=host_id,
+            asset_tag=new.asset_tag,
+            site=new.site,
+            rack=new.rack,
+            data_class=new.data_class,
+            disposition=Disposition(new.disposition),
+            customer_ref=None if new.customer is None else self.pseudonyms.customer(new.customer),
+            salt=self.randomness(SALT_BYTES),
+            address=address.removeprefix("[").removesuffix("]"),
+            port=int(port),
+            boot_parameters=new.parameters,
+            quarantine_parameters=new.parameters,
+            registered_at=now,
+        )
+
+    def hosts(self) -> HostList:
+        with self.store.snapshot() as tx:
+            return HostList(hosts=tuple(_host_line(tx, host) for host in hosts.all_hosts(tx)))
+
+    def status(self) -> Status:
+        """Every deprovision, newest first."""
+        with self.store.snapshot() as tx:
+            names = {host.id: host.asset_tag for host in hosts.all_hosts(tx)}
+            lines = [deprovision_line(row, names[row.host]) for row in deprovisions.all_deprovisions(tx)]
+            return Status(
+                release=self.release,
+                is_frozen=self.anchor.compare(tx).is_frozen,
+                ledger_seq=ledger.head(tx)[0],
+                log_size=log_rows.size(tx),
+                deprovisions=tuple(reversed(lines)),
+            )
+
+    def ledger_page(self, *, from_seq: int) -> LedgerPage:
+        """At most PAGE_LINES lines of the ledger, from event `from_seq` on."""
+        lines: list[str] = []
+        with self.store.snapshot() as tx:
+            for event in ledger.events(tx, after_seq=from_seq - 1):
+                if len(lines) == PAGE_LINES:
+                    return LedgerPage(lines=tuple(lines), next_seq=event.seq)
+                lines.append(event.line())
+        return LedgerPage(lines=tuple(lines), next_seq=None)
+
+    def check_ledger(self) -> LedgerChecked:
+        """Raises Refused(LEDGER_BROKEN)."""
+        with self.store.snapshot() as tx:
+            return checked(tx)
+
+
+def deprovision_line(row: Deprovision, asset_tag: str) -> DeprovisionLine:
+    """A row at a glance, times cut to whole seconds."""
+    return DeprovisionLine(
+        deprovision=row.id,
+        host=asset_tag,
+        state=row.state.value,
+        sentence=row.state.sentence,
+        trigger=row.trigger.value,
+        attempt=row.attempt,
+        scheduled_at=_seconds(row.created_at),
+        changed_at=_seconds(row.entered_at),
+        waits_for=row.operator_reason or row.wait_reason,
+        next_due_at=None if row.next_due_at is None else _seconds(row.next_due_at),
+        deadline_at=None if row.deadline_at is None else _seconds(row.deadline_at),
+    )
+
+
+def _seconds(instant: datetime) -> datetime:
+    return instant.replace(microsecond=0)
+
+
+def _facts(new: NewHost) -> tuple[HostFact, ...]:
+    return tuple(HostFact(kind=fact.kind, value=fact.value) for fact in new.facts)
+
+
+def _host_line(tx: Connection, host: Host) -> HostLine:
+    return HostLine(
+        host=host.id,
+        asset_tag=host.asset_tag,
+        site=host.site,
+        rack=host.rack,
+        data_class=host.data_class,
+        disposition=host.disposition.value,
+        address=f"[{host.address}]:{host.port}" if ":" in host.address else f"{host.address}:{host.port}",
+        drive_count=len(hosts.drives_of(tx, host.id)),
+    )

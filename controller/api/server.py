@@ -1,0 +1,117 @@
+"""The Unix-socket API of `serve`: thin routes over the desk.
+
+Rules: only the owner of the socket file (0600 in a 0700 folder) gets in, so there are no accounts here; a
+body is bounded and read strictly before the desk sees it; a refusal is answered 409 with code, reason, remedy
+and whether more people would help; anything else that goes wrong is 500 and in the log.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Annotated, Protocol, TypeVar
+
+import structlog
+from fastapi import FastAPI, Query, Request, Response
+from fastapi.concurrency import run_in_threadpool
+from fastapi.responses import JSONResponse
+
+from certificate.errors import Refused
+from certificate.identifiers import DeprovisionId
+from certificate.statements.statement import read_model
+from controller.api.documents import (
+    CertificateFiles,
+    Document,
+    HintTold,
+    HostLine,
+    HostList,
+    LedgerChecked,
+    LedgerPage,
+    NewHost,
+    Status,
+    Story,
+)
+from controller.errors import NeedsApproval
+from controller.spool import Hint
+
+#: A host with two hundred drives has 40 KB; stops memory exhaustion.
+MAX_BODY_BYTES = 262_144
+
+logger = structlog.get_logger(__name__)
+
+
+class Answers(Protocol):
+    """What the routes ask (`desk.Desk`)."""
+
+    def tell(self, hint: Hint) -> HintTold: ...
+    def add_host(self, new: NewHost) -> HostLine: ...
+    def hosts(self) -> HostList: ...
+    def status(self) -> Status: ...
+    def story(self, key: DeprovisionId) -> Story: ...
+    def certificate(self, key: DeprovisionId, *, with_annex: bool) -> CertificateFiles: ...
+    def ledger_page(self, *, from_seq: int) -> LedgerPage: ...
+    def check_ledger(self) -> LedgerChecked: ...
+
+
+QuestionT = TypeVar("QuestionT", NewHost, Hint)
+
+
+def application(desk: Answers) -> FastAPI:
+    """The routes, ready to be served."""
+    app = FastAPI(title="expunge serve", docs_url=None, redoc_url=None, openapi_url=None)
+    app.add_exception_handler(Refused, _refuse)
+
+    @app.post("/v1/hints")
+    async def tell(request: Request) -> Response:
+        return await _asked(request, Hint, desk.tell)
+
+    @app.post("/v1/hosts")
+    async def add_host(request: Request) -> Response:
+        return await _asked(request, NewHost, desk.add_host)
+
+    @app.get("/v1/hosts")
+    def hosts() -> Response:
+        return _answer(desk.hosts())
+
+    @app.get("/v1/status")
+    def status() -> Response:
+        return _answer(desk.status())
+
+    @app.get("/v1/deprovisions/{key}")
+    def story(key: str) -> Response:
+        return _answer(desk.story(DeprovisionId.parse(key)))
+
+    @app.get("/v1/deprovisions/{key}/certificate")
+    def certificate(key: str, annex: Annotated[int, Query(ge=0, le=1)] = 0) -> Response:
+        return _answer(desk.certificate(DeprovisionId.parse(key), with_annex=annex == 1))
+
+    @app.get("/v1/ledger")
+    def ledger_page(from_seq: Annotated[int, Query(ge=1)]) -> Response:
+        return _answer(desk.ledger_page(from_seq=from_seq))
+
+    @app.get("/v1/ledger/check")
+    def check_ledger() -> Response:
+        return _answer(desk.check_ledger())
+
+    return app
+
+
+async def _asked(request: Request, kind: type[QuestionT], ask: Callable[[QuestionT], Document]) -> Response:
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > MAX_BODY_BYTES:
+            break
+    question = read_model(bytes(body), kind, what="question", max_bytes=MAX_BODY_BYTES)
+    return _answer(await run_in_threadpool(ask, question))
+
+
+def _answer(document: Document) -> Response:
+    return Response(document.model_dump_json(), media_type="application/json")
+
+
+async def _refuse(request: Request, error: Exception) -> Response:
+    if not isinstance(error, Refused):
+        raise error
+    logger.info("refused", path=request.url.path, code=error.code.value, reason=error.reason)
+    told = {**error.as_dict(), "needs_approval": isinstance(error, NeedsApproval)}
+    return JSONResponse(told, status_code=409)

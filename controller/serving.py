@@ -1,0 +1,234 @@
+"""`serve` from the lock to the last thread: one process that holds the home, answers, and dispatches.
+
+Order at start: lock; configuration, trust root and keys agree; the program is wired (it opens the database
+and compares the anchor); the spool is drained; the socket appears; dispatching begins. At the end: the
+dispatcher finishes what it holds, no more questions are taken, the database is closed, the lock is let go. A
+thread that dies ends the whole program, because half a controller looks like a whole one to its watchers.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+import structlog
+
+from certificate import trust
+from certificate.errors import Code as CertificateCode
+from certificate.errors import Refused
+from certificate.keys import PublicKey
+from certificate.trust import TrustRoot
+from controller.api import webhook
+from controller.api.desk import Anchor, Desk
+from controller.api.listener import Served, tcp_socket, unix_socket
+from controller.api.server import application
+from controller.configuration import Configuration
+from controller.errors import Code
+from controller.home import Home
+from controller.keyring import Keyring
+from controller.pseudonyms import Pseudonyms
+from controller.sources import HintKind
+from controller.spool import Hint, HintEvent, Spool
+from controller.store.engine import Store
+
+#: A hook that could not reach a running `serve` in time leaves its hint in the spool; nobody waits longer.
+SPOOL_EVERY_SECONDS = 20.0
+#: A trust root has a few kilobytes; stops a wrong file from being read into memory.
+MAX_TRUST_ROOT_BYTES = 1_500_000
+
+logger = structlog.get_logger(__name__)
+
+
+class PartDied(Exception):
+    """A part of `serve` ended by itself, so all of it ended."""
+
+
+class Dispatch(Protocol):
+    """The loop that advances every deprovision (`dispatch.embedded`)."""
+
+    def run(self, stop: threading.Event) -> None:
+        """Until `stop` is set; returns when nothing of its own runs any more."""
+        ...
+
+    def wake(self) -> None:
+        """Something is due. Returns at once; any thread may call it."""
+        ...
+
+
+class Program(Protocol):
+    """What `wiring.wire` makes: every driver chosen, the database open."""
+
+    @property
+    def store(self) -> Store: ...
+
+    @property
+    def anchor(self) -> Anchor: ...
+
+    @property
+    def dispatch(self) -> Dispatch: ...
+
+
+Wire = Callable[[Home, Configuration, Keyring], Program]
+
+
+@dataclass(frozen=True, kw_only=True)
+class World:
+    """What `serve` takes from outside: the wiring, time and randomness, and the name of this release."""
+
+    wire: Wire
+    clock: Callable[[], datetime]
+    randomness: Callable[[int], bytes]
+    release: str
+
+
+def serve(
+    home: Home, configuration: Configuration, keyring: Keyring, *, world: World, stop: threading.Event
+) -> None:
+    """Runs until `stop` is set. The caller holds the home's lock. `ready` is logged once the socket listens.
+
+    Raises Refused: CONFIGURATION_INVALID, KEY_UNTRUSTED, and whatever wiring refuses. Raises PartDied when a
+    thread ended that nobody had stopped.
+    """
+    check_agreement(home, configuration, keyring)
+    program = world.wire(home, configuration, keyring)
+    with ExitStack() as at_end:
+        at_end.callback(program.store.close)
+        desk = _desk(program, keyring, world)
+        _report_anchor(program)
+        at_end.enter_context(_spool_drained(Spool(home.spool), desk, world, stop))
+        ended_early = threading.Event()
+
+        def ended() -> None:
+            if not stop.is_set():
+                ended_early.set()
+                stop.set()
+
+        served = Served(application(desk), unix_socket(home.socket), name="serve.sock", ended=ended)
+        at_end.callback(served.stop)
+        at_end.callback(home.socket.unlink, missing_ok=True)
+        if (webhooks := _webhooks(home, configuration, desk, world, ended)) is not None:
+            at_end.callback(webhooks.stop)
+        logger.info("ready", socket=str(home.socket), release=world.release)
+        try:
+            program.dispatch.run(stop)
+        finally:
+            is_asked_to_stop = stop.is_set() and not ended_early.is_set()
+            stop.set()
+    if not is_asked_to_stop:
+        raise PartDied("a part of serve ended by itself; see the log above")
+    logger.info("stopped")
+
+
+def check_agreement(home: Home, configuration: Configuration, keyring: Keyring) -> TrustRoot:
+    """The trust root of this home, if configuration and keys are those it speaks of.
+
+    Raises Refused: HOME_MISSING, CONFIGURATION_INVALID for another domain, KEY_UNTRUSTED for another key.
+    """
+    root = read_trust_root(home)
+    if configuration.provider.domain != root.domain:
+        raise Refused(
+            Code.CONFIGURATION_INVALID,
+            f"provider.domain is {configuration.provider.domain}, the trust root is {root.domain}'s",
+        )
+    trusted = {key.public.raw for key in root.keys} | {
+        PublicKey.from_hex(key.public_key).raw for key in root.log.keys if key.signature_type == 1
+    }
+    for name in ("order", "log", "issuer", "boot"):
+        public: PublicKey = getattr(keyring, name).public
+        if public.raw not in trusted:
+            raise Refused(
+                CertificateCode.KEY_UNTRUSTED,
+                f"keys/{name} is {public.keyid}, which the trust root does not list",
+            )
+    return root
+
+
+def read_trust_root(home: Home) -> TrustRoot:
+    """Raises Refused(HOME_MISSING), or what `trust.read` raises."""
+    home.require_initialised()
+    with home.trust_root.open("rb") as file:
+        return trust.read(file.read(MAX_TRUST_ROOT_BYTES))
+
+
+def _desk(program: Program, keyring: Keyring, world: World) -> Desk:
+    return Desk(
+        store=program.store,
+        anchor=program.anchor,
+        pseudonyms=Pseudonyms(keyring.pseudonym_key),
+        private_text_key=keyring.private_text_key,
+        release=world.release,
+        clock=world.clock,
+        randomness=world.randomness,
+        wake=program.dispatch.wake,
+    )
+
+
+def _report_anchor(program: Program) -> None:
+    with program.store.snapshot() as tx:
+        comparison = program.anchor.compare(tx)
+    if comparison.is_frozen:
+        logger.error("frozen", because=comparison.because, remedy=Code.STORE_NOT_CURRENT.remedy)
+    else:
+        logger.info("anchor compared", standing=comparison.standing)
+
+
+@contextmanager
+def _spool_drained(spool: Spool, desk: Desk, world: World, stop: threading.Event) -> Iterator[None]:
+    """Drained once before the block begins, and now and then while it runs."""
+    over = threading.Event()
+
+    def take(hint: Hint) -> None:
+        desk.tell(hint)
+
+    def drain() -> None:
+        drained = spool.drain(take, now=world.clock())
+        if drained.taken_count or drained.set_aside:
+            logger.info("spool drained", taken=drained.taken_count, set_aside=drained.set_aside)
+
+    def now_and_then() -> None:
+        while not over.wait(SPOOL_EVERY_SECONDS):
+            try:
+                drain()
+            except Exception:
+                logger.exception("spool failed; its hints stay where they are")
+
+    drain()
+    thread = threading.Thread(target=now_and_then, name="spool")
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+
+
+def _webhooks(
+    home: Home, configuration: Configuration, desk: Desk, world: World, ended: Callable[[], None]
+) -> Served | None:
+    """The webhook's listener, where one is configured. Raises Refused(FILE_UNREADABLE)."""
+    settings, secret_path = configuration.webhook, configuration.webhook_secret_path(home)
+    if settings is None or secret_path is None:
+        return None
+    from fastapi import FastAPI
+
+    try:
+        secret = secret_path.read_text(encoding="ascii").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise Refused(CertificateCode.FILE_UNREADABLE, f"{secret_path}: {error}") from None
+
+    def store_hint(
+        *, source: str, event_id: str, kind: HintKind, subscription: str, received_at: datetime
+    ) -> bool:
+        return desk.receive(source=source, event_id=event_id, event=EVENTS[kind], subscription=subscription)
+
+    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
+    door = webhook.WebhookDoor(source=configuration.source.name, secret=secret)
+    app.include_router(webhook.router(door, store_hint=store_hint, clock=world.clock))
+    return Served(app, tcp_socket(settings.listen), name="webhook", ended=ended)
+
+
+EVENTS = {HintKind.ENDED: HintEvent.ENDED, HintKind.RENEWED: HintEvent.RENEWED}

@@ -1,0 +1,251 @@
+"""Hosts: where each stands, how its agent is reached, what identifies it, and the drives it is known to hold.
+
+Rules: a host without recorded drives is not planned, so drives carry the basis on which they are known; a
+drive is never changed in place, and one that is seen during a tenancy is a new row; salts are drawn once and
+handed in, because documents name hosts and media only by commitment. Serials and identifying facts stay in
+these tables: the ledger gets commitments. A disposition is changed by naming the old one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Connection,
+    ForeignKey,
+    Integer,
+    LargeBinary,
+    Row,
+    String,
+    Table,
+    UniqueConstraint,
+    insert,
+    select,
+    update,
+)
+from sqlalchemy.exc import IntegrityError
+
+from certificate.commitment import medium_commitment
+from certificate.errors import Refused
+from certificate.identifiers import DriveId, HostId
+from certificate.statements.vocabulary import HostFactKind
+from controller.errors import Code, LostRace
+from controller.facts import Disposition
+from controller.store import ledger
+from controller.store.columns import (
+    METADATA,
+    CanonicalJson,
+    IdentifierType,
+    UtcDateTime,
+    digest_column,
+    one_of,
+    row_values,
+)
+from controller.store.events import DispositionDeclared, DriveRecorded, HostRegistered
+
+
+class DriveBasis(StrEnum):
+    """How a drive came to be on record."""
+
+    #: The provider's own list.
+    DECLARED = "declared"
+    #: An inventory before the host was let.
+    INTAKE = "intake"
+    #: Seen while a tenancy ran: a swap, or a hot-plugged drive.
+    OBSERVED_DURING_TENANCY = "observed_during_tenancy"
+
+
+host = Table(
+    "host",
+    METADATA,
+    Column("id", IdentifierType(HostId), primary_key=True),
+    Column("asset_tag", String(120), nullable=False, unique=True),
+    Column("site", String(120), nullable=False),
+    Column("rack", String(120), nullable=False),
+    Column("data_class", String(120), nullable=False),
+    Column("disposition", one_of(Disposition, "disposition"), nullable=False),
+    digest_column("customer_ref", nullable=True),
+    Column("salt", LargeBinary(32), nullable=False),
+    Column("address", String(255), nullable=False),
+    Column("port", Integer, nullable=False),
+    Column("boot_parameters", CanonicalJson, nullable=False),
+    Column("quarantine_parameters", CanonicalJson, nullable=False),
+    Column("registered_at", UtcDateTime, nullable=False),
+)
+
+host_fact = Table(
+    "host_fact",
+    METADATA,
+    Column("host", IdentifierType(HostId), ForeignKey(host.c.id), primary_key=True),
+    Column("kind", one_of(HostFactKind, "kind"), primary_key=True),
+    Column("value", String(2000), nullable=False, index=True),
+)
+
+drive = Table(
+    "drive",
+    METADATA,
+    Column("id", IdentifierType(DriveId), primary_key=True),
+    Column("host", IdentifierType(HostId), ForeignKey(host.c.id), nullable=False),
+    Column("serial", String(200), nullable=False),
+    Column("salt", LargeBinary(32), nullable=False),
+    digest_column("commitment", unique=True),
+    Column("basis", one_of(DriveBasis, "basis"), nullable=False),
+    Column("model", String(120), nullable=True),
+    Column("capacity_bytes", BigInteger, nullable=True),
+    Column("recorded_at", UtcDateTime, nullable=False),
+    UniqueConstraint("host", "serial"),
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Host:
+    """A host as the provider declared it."""
+
+    id: HostId
+    #: The provider's own name for the machine; unique.
+    asset_tag: str
+    site: str
+    rack: str
+    #: Default for its tenancies.
+    data_class: str
+    disposition: Disposition
+    #: Keyed pseudonym of who it belongs to or is let to, where known; the name is private text.
+    customer_ref: str | None
+    #: 32 bytes: the salt of every fact commitment of this host.
+    salt: bytes
+    #: Where the agent's channel answers once the erase environment runs.
+    address: str
+    port: int
+    #: What the boot driver needs for this host (JSON object).
+    boot_parameters: Mapping[str, Any]
+    #: What the quarantine driver needs for this host (JSON object).
+    quarantine_parameters: Mapping[str, Any]
+    registered_at: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class HostFact:
+    """One identifying fact, in clear."""
+
+    kind: HostFactKind
+    value: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Drive:
+    """A drive on record for a host."""
+
+    id: DriveId
+    host: HostId
+    #: Plain; never leaves these tables and the annex.
+    serial: str
+    #: 32 bytes.
+    salt: bytes
+    #: SHA-256("media/v1" || salt || serial), hexadecimal.
+    commitment: str
+    basis: DriveBasis
+    model: str | None
+    capacity_bytes: int | None
+    recorded_at: datetime
+
+
+def register(tx: Connection, new: Host, *, facts: tuple[HostFact, ...], now: datetime) -> None:
+    """A new host. Raises Refused(ALREADY_STORED) for an id or asset tag that is taken."""
+    _insert(tx, host, row_values(host, new), f"host {new.asset_tag}")
+    for fact in facts:
+        tx.execute(insert(host_fact).values(host=new.id, kind=fact.kind, value=fact.value))
+    ledger.append(tx, HostRegistered(host=new.id, disposition=new.disposition), now=now)
+
+
+def record_drive(
+    tx: Connection,
+    *,
+    id: DriveId,
+    host_id: HostId,
+    serial: str,
+    salt: bytes,
+    basis: DriveBasis,
+    model: str | None,
+    capacity_bytes: int | None,
+    now: datetime,
+) -> Drive:
+    """A drive of a known host. Raises Refused(ALREADY_STORED) when the host has one of that serial."""
+    new = Drive(
+        id=id,
+        host=host_id,
+        serial=serial,
+        salt=salt,
+        commitment=medium_commitment(salt=salt, serial=serial),
+        basis=basis,
+        model=model,
+        capacity_bytes=capacity_bytes,
+        recorded_at=now,
+    )
+    _insert(tx, drive, row_values(drive, new), f"that drive of {host_id}")
+    event = DriveRecorded(host=host_id, drive=id, commitment=new.commitment, basis=basis)
+    ledger.append(tx, event, now=now)
+    return new
+
+
+def declare_disposition(
+    tx: Connection, host_id: HostId, *, old: Disposition, new: Disposition, now: datetime
+) -> None:
+    """Whether two operators declared it is the caller's to know. Raises LostRace."""
+    believed = (host.c.id == host_id) & (host.c.disposition == old)
+    if tx.execute(update(host).where(believed).values(disposition=new)).rowcount != 1:
+        raise LostRace(host_id, old, 0)
+    ledger.append(tx, DispositionDeclared(host=host_id, old=old, new=new), now=now)
+
+
+def load(tx: Connection, host_id: HostId) -> Host:
+    """Raises Refused(NOT_IN_STORE)."""
+    row = tx.execute(select(host).where(host.c.id == host_id)).one_or_none()
+    if row is None:
+        raise Refused(Code.NOT_IN_STORE, f"no host is called {host_id}")
+    return _host(row)
+
+
+def by_asset_tag(tx: Connection, asset_tag: str) -> Host | None:
+    row = tx.execute(select(host).where(host.c.asset_tag == asset_tag)).one_or_none()
+    return None if row is None else _host(row)
+
+
+def all_hosts(tx: Connection) -> tuple[Host, ...]:
+    """Every host, by asset tag."""
+    return tuple(_host(row) for row in tx.execute(select(host).order_by(host.c.asset_tag)))
+
+
+def facts_of(tx: Connection, host_id: HostId) -> tuple[HostFact, ...]:
+    """The identifying facts on record, by kind."""
+    query = select(host_fact.c.kind, host_fact.c.value).where(host_fact.c.host == host_id)
+    return tuple(HostFact(**row._mapping) for row in tx.execute(query.order_by(host_fact.c.kind)))
+
+
+def hosts_with_fact(tx: Connection, fact: HostFact) -> tuple[HostId, ...]:
+    """Which hosts claim this very fact: with two it identifies none of them."""
+    query = select(host_fact.c.host).where(host_fact.c.kind == fact.kind, host_fact.c.value == fact.value)
+    return tuple(tx.scalars(query.order_by(host_fact.c.host)))
+
+
+def drives_of(tx: Connection, host_id: HostId) -> tuple[Drive, ...]:
+    """Every drive on record for the host, by commitment."""
+    query = select(drive).where(drive.c.host == host_id).order_by(drive.c.commitment)
+    return tuple(Drive(**row._mapping) for row in tx.execute(query))
+
+
+def _insert(tx: Connection, table: Table, values: dict[str, Any], what: str) -> None:
+    try:
+        with tx.begin_nested():
+            tx.execute(insert(table).values(values))
+    except IntegrityError:
+        raise Refused(Code.ALREADY_STORED, f"{what} is on record, or names a host that is not") from None
+
+
+def _host(row: Row[Any]) -> Host:
+    return Host(**row._mapping)

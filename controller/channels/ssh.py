@@ -94,7 +94,7 @@ class SshRoute:
         attempts = tenacity.Retrying(
             retry=tenacity.retry_if_exception_type(Unreachable),
             stop=tenacity.stop_after_attempt(self.patience.connect_attempts),
-            wait=tenacity.wait_exponential_jitter(initial=0.1, max=2.0, jitter=0.2),
+            wait=tenacity.wait_random_exponential(multiplier=0.2, max=2.0),
             reraise=True,
         )
         return attempts(self._connect, pinned)

@@ -31,10 +31,8 @@ logs are read here from their raw words.
     not for an agent beside the machine or on a host that never had a tenant. Media keys known to be escrowed:
     a cryptographic erase is at most inconclusive (SP 800-88r2, 3.2.2); not knowing is said in `limits`.
 9.  A claim below the order's floor is inconclusive. A refused or failed command, or an unchanged marker, is
-    `not_erased`. Recorded errors and a read-back that differs are at most inconclusive.
-
-KNOWN GAP: `errors` counts any code as adverse, so a fallback that recorded the first technique's failure
-there stays inconclusive and a person plans again.
+    `not_erased`. Recorded errors and a read-back that differs are at most inconclusive, but where the plan's
+    next technique followed a failure, the codes of that failure are explained.
 Sources: DESIGN.md, "What is claimed"; FORMATS.md, "boot_trust and what it caps"; erasure.md, 2.4 and 3.
 """
 
@@ -89,6 +87,9 @@ KEY_LIMIT: Final = (
 )
 ESCROW_LIMIT: Final = "It is not known whether a copy of the media key exists outside the drive."
 ATTACHED_LIMIT: Final = "The agent was restarted during the erase and observed its end only."
+
+#: What an agent records of a technique that the drive refused or failed, before it sends the plan's next.
+FALLBACK_ERRORS: Final = frozenset({"DEVICE_STATUS", "SANITIZE_FAILED"})
 
 SANICAP: Final = "SANICAP"
 _ACTIONS: Final = {
@@ -255,7 +256,8 @@ def _medium_facts(entry: MediumEvidence) -> Iterator[Reason]:
         yield Reason.CAPACITY_UNACCOUNTED
     if entry.read_back_mismatch_bytes not in (0, "not_applicable"):
         yield Reason.READ_BACK_DIFFERS
-    if entry.errors:
+    explained = FALLBACK_ERRORS if len(entry.commands) > 1 else frozenset()
+    if set(entry.errors) - explained:
         yield Reason.ERRORS_SEEN
 
 

@@ -323,6 +323,13 @@ def test_the_second_technique_counts_after_the_first_failed(case: Case) -> None:
     assert said(failed.seen("media.0.commands.0.status_log_after", status_log()).claim()) == INCONCLUSIVE
 
 
+def test_the_codes_of_the_first_techniques_failure_do_not_spoil_the_second(case: Case) -> None:
+    told = case.fallback().seen("media.0.errors", ["DEVICE_STATUS", "SANITIZE_FAILED"])
+    assert said(told.claim()) == DEVICE_REPORTED
+    assert "ERRORS_SEEN" in told.seen("media.0.errors", ["DEVICE_STATUS", "READ_FAILED"]).claim().reasons
+    assert "ERRORS_SEEN" in case.seen("media.0.errors", ["DEVICE_STATUS"]).claim().reasons
+
+
 def test_the_second_technique_without_the_first_is_inconclusive(case: Case) -> None:
     lonely = case.fallback().seen("media.0.commands", lambda commands: commands[1:])
     assert lonely.claim().reasons[0] == "COMMAND_NOT_PLANNED"

@@ -7,7 +7,7 @@ Rules, after `certificate.delivery` has said that the order may be obeyed at all
 3. The drives are exactly those of the plan: one missing, one extra, or two alike refuse.
 4. Each drive is as it was planned: transport, capacity, firmware, kind, and not refused by the inventory.
 5. The techniques computed again from what each drive says now are those of the plan, at the order's floor.
-6. The fence is higher than any seen, and no more drives are named than one line of evidence can report.
+6. No newer order was seen (fence), and no more drives are named than one line of evidence can report.
 
 Enforced elsewhere: token and one execution at a time (`acceptance`), expiry, signature, log and approvals
 (`delivery`), and all that may change until a command is sent, once more, by `permit`.
@@ -18,8 +18,9 @@ from __future__ import annotations
 import hmac
 from dataclasses import dataclass
 
+from agent import host_facts
 from agent.errors import Code
-from agent.run_directory import BootRecord
+from agent.run_directory import BootRecord, FenceRecord
 from certificate import commitment, selection
 from certificate.errors import Code as CertificateCode
 from certificate.errors import Malformed, Refused
@@ -34,32 +35,6 @@ from certificate.statements.vocabulary import HostFactKind, Observer
 MIN_AGREEING_FACTS = 3
 #: Evidence and annex of one execution travel in one session line of 1 MiB; measured at about 21 KB a drive.
 MAX_DRIVES = 40
-#: What boards say when nobody filled the field in; compared in lower case without spaces and punctuation.
-PLACEHOLDERS = frozenset(
-    {
-        "",
-        "0",
-        "none",
-        "na",
-        "unknown",
-        "default",
-        "defaultstring",
-        "notspecified",
-        "notapplicable",
-        "notavailable",
-        "tobefilledbyoem",
-        "systemserialnumber",
-        "systemproductname",
-        "chassisserialnumber",
-        "baseboardserialnumber",
-        "serialnumber",
-        "oem",
-        "0123456789",
-        "123456789",
-        "1234567890",
-        "03000200040005000006000700080009",
-    }
-)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,7 +42,7 @@ class Machine:
     """What was read of this machine just now, and the salts that open the order's commitments to it."""
 
     boot: BootRecord
-    highest_fence: int
+    fence: FenceRecord
     host_facts: tuple[HostFactReport, ...]
     drives: tuple[DriveReport, ...]
     host_salt: str
@@ -100,15 +75,17 @@ def admit(order: Order, machine: Machine) -> Admission:
         raise Refused(Code.DRIVE_UNEXPECTED, f"{len(unexpected)} drives of this machine stand in no order")
     for medium in media:
         _require_as_planned(order, medium, machine.drives[medium.drive])
-    if order.fence <= machine.highest_fence:
-        raise Refused(Code.FENCE_STALE, f"fence {order.fence} after fence {machine.highest_fence}")
+    require_fence(order, machine.fence)
     return Admission(media=media, host_facts=facts)
 
 
-def is_placeholder(value: str) -> bool:
-    """Whether a fact's value is one that many machines share because nobody filled it in."""
-    letters = "".join(character for character in value.lower() if character.isalnum())
-    return letters in PLACEHOLDERS or len(set(letters)) <= 1
+def require_fence(order: Order, seen: FenceRecord) -> None:
+    """Refuses an older order than the newest seen, and another one with the same fence: each has its own.
+
+    Raises Refused(FENCE_STALE).
+    """
+    if order.fence < seen.highest or (order.fence == seen.highest and order.token != seen.token):
+        raise Refused(Code.FENCE_STALE, f"fence {order.fence} after fence {seen.highest}")
 
 
 def recognise(order: Order, machine: Machine) -> tuple[HostFactSeen, ...]:
@@ -126,7 +103,7 @@ def recognise(order: Order, machine: Machine) -> tuple[HostFactSeen, ...]:
         )
     ours: dict[str, set[str]] = {}
     for report in machine.host_facts:
-        if not is_placeholder(report.value):
+        if host_facts.counts(report.value):
             hidden = commitment.host_fact_commitment(salt=salt, kind=report.kind, value=report.value)
             ours.setdefault(report.kind, set()).add(hidden)
     seen = tuple(_agreement(fact, ours) for fact in named)
@@ -150,7 +127,7 @@ def match_drives(order: Order, machine: Machine) -> tuple[AdmittedMedium, ...]:
     planned = order.plan.media
     if len(planned) > MAX_DRIVES:
         raise Refused(Code.TOO_MANY_DRIVES, f"{len(planned)} drives, at most {MAX_DRIVES}")
-    salts = {entry.commitment: _salt(entry.salt, "medium") for entry in machine.media_salts}
+    salts = salts_of(machine.media_salts)
     names = [medium.commitment for medium in planned]
     if len(set(names)) != len(names) or len({drive.serial for drive in machine.drives}) != len(
         machine.drives
@@ -161,13 +138,29 @@ def match_drives(order: Order, machine: Machine) -> tuple[AdmittedMedium, ...]:
     found: list[AdmittedMedium] = []
     for medium in planned:
         salt = salts[medium.commitment]
-        matching = [index for index, drive in enumerate(machine.drives) if _is(medium, drive, salt)]
-        if not matching:
+        index = find_drive(medium, salt, machine.drives)
+        if index is None:
             raise Refused(Code.DRIVE_MISSING, f"medium {medium.commitment[:12]} of the plan is not here")
-        found.append(AdmittedMedium(planned=medium, drive=matching[0], salt=salt))
+        found.append(AdmittedMedium(planned=medium, drive=index, salt=salt))
     if len({medium.drive for medium in found}) != len(found):
         raise Refused(Code.DRIVE_DUPLICATE, "two media of the plan are one drive")
     return tuple(found)
+
+
+def salts_of(entries: tuple[SaltedMedium, ...]) -> dict[str, bytes]:
+    """The salts by commitment. Raises Malformed(LINE_INVALID)."""
+    return {entry.commitment: _salt(entry.salt, "medium") for entry in entries}
+
+
+def find_drive(planned: PlannedMedium, salt: bytes, drives: tuple[DriveReport, ...]) -> int | None:
+    """The position of the drive that this medium is, None when no serial opens its commitment."""
+    for index, drive in enumerate(drives):
+        if not drive.serial.strip():
+            continue
+        hidden = commitment.medium_commitment(salt=salt, serial=drive.serial)
+        if hmac.compare_digest(hidden, planned.commitment):
+            return index
+    return None
 
 
 def unexpected_drives(media: tuple[AdmittedMedium, ...], machine: Machine) -> tuple[int, ...]:
@@ -193,11 +186,6 @@ def _agreement(fact: HostFact, ours: dict[str, set[str]]) -> HostFactSeen:
     of_kind = ours.get(fact.kind.value)
     agrees = Seen.NOT_OBSERVED if of_kind is None else Seen.that(fact.commitment in of_kind)
     return HostFactSeen(kind=fact.kind, agrees=agrees)
-
-
-def _is(medium: PlannedMedium, drive: DriveReport, salt: bytes) -> bool:
-    hidden = commitment.medium_commitment(salt=salt, serial=drive.serial)
-    return bool(drive.serial.strip()) and hmac.compare_digest(hidden, medium.commitment)
 
 
 def _require_as_planned(order: Order, medium: AdmittedMedium, drive: DriveReport) -> None:

@@ -99,6 +99,10 @@ class Code(RefusalCode):
         "The drive did not end in time; read its status before anything else.",
     )
     IDENTITY_CHANGED = "IDENTITY_CHANGED", "The drive answers as another one now; keep both in custody."
+    DRIVE_NOT_EXCLUSIVE = (
+        "DRIVE_NOT_EXCLUSIVE",
+        "Something else on this machine holds the drive; stop it, then plan a new attempt.",
+    )
     MARKERS_FAILED = "MARKERS_FAILED", "Markers could not be written and read back; see the drive's health."
     # drives, host facts and markers
     DEVICE_UNANSWERED = (

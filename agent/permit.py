@@ -58,10 +58,8 @@ class Permit:
             raise StepRefused(Code.BOOT_MISMATCH, "the agent was started again since the order was accepted")
         if line.token != self.record.token or self.folder.poison() is not None:
             raise StepRefused(Code.TOKEN_POISONED, "the token was given up")
-        if (highest := self.run.highest_fence()) != self.record.fence:
-            raise StepRefused(
-                Code.FENCE_STALE, f"fence {highest} was seen, the order has {self.record.fence}"
-            )
+        if (seen := self.run.fence()).token != self.record.token:
+            raise StepRefused(Code.FENCE_STALE, f"fence {seen.highest} was seen after {self.record.fence}")
         if now_ms >= self.record.hello_at_ms + self.record.valid_for_s * 1000:
             raise StepRefused(CertificateCode.ORDER_EXPIRED, f"its {self.record.valid_for_s} s are over")
         ack = self.folder.ack(line.seq)

@@ -66,10 +66,11 @@ class HelloRecord(Line):
 
 @dataclass(frozen=True, kw_only=True)
 class FenceRecord(Line):
-    """The highest fence of any authentic order this boot has seen."""
+    """The highest fence of any authentic order this boot has seen, and that order's token."""
 
     name = "fence_record"
     highest: int
+    token: str
 
 
 RecordT = TypeVar("RecordT", bound=Line)
@@ -155,16 +156,15 @@ class RunDirectory:
     def hello(self) -> HelloRecord | None:
         return read_record(self.hello_file, HelloRecord)
 
-    def highest_fence(self) -> int:
-        """-1 before the first order."""
-        record = read_record(self.fence_file, FenceRecord)
-        return -1 if record is None else record.highest
+    def fence(self) -> FenceRecord:
+        """-1 and no token before the first order."""
+        return read_record(self.fence_file, FenceRecord) or FenceRecord(highest=-1, token="")
 
-    def raise_fence(self, fence: int) -> None:
+    def raise_fence(self, fence: int, *, token: str) -> None:
         """The highest fence is at least `fence` from now on, durably. The caller knows the order is real."""
         with self.settling():
-            if fence > self.highest_fence():
-                durable.write_whole(self.fence_file, FenceRecord(highest=fence).write())
+            if fence > self.fence().highest:
+                durable.write_whole(self.fence_file, FenceRecord(highest=fence, token=token).write())
 
     def take_lock(self) -> int | None:
         """A descriptor that holds the execution lock (inheritable), or None when another process has it."""
@@ -176,6 +176,14 @@ class RunDirectory:
                 time.sleep(LOCK_PAUSE_SECONDS)
         os.close(descriptor)
         return None
+
+    def holds_lock(self, descriptor: int) -> bool:
+        """Whether this descriptor is the lock file's and holds the lock (or takes it now)."""
+        try:
+            is_lock_file = os.path.samestat(os.fstat(descriptor), self.lock_file.stat())
+        except OSError:
+            return False
+        return is_lock_file and _try_lock(descriptor, fcntl.LOCK_EX)
 
     def is_executing(self) -> bool:
         """Whether any process holds the execution lock now."""

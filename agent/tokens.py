@@ -18,7 +18,7 @@ from agent.journal import Journal, Kind
 from agent.run_directory import RunDirectory, read_record
 from certificate import messages
 from certificate.errors import Refused
-from certificate.messages import Ack, Execute, Line, TokenState
+from certificate.messages import Ack, Execute, JournalLine, Line, TokenState
 
 _TOKEN = re.compile(r"[0-9a-f]{32}")
 
@@ -144,6 +144,11 @@ class TokenFolder:
         if self.ack(ack.seq) is None:
             record = AckRecord(token=ack.token, boot_id=ack.boot_id, seq=ack.seq, step=ack.step, at_ms=at_ms)
             durable.write_whole(self.ack_file(ack.seq), record.write())
+
+    def is_acknowledged(self, line: JournalLine) -> bool:
+        """Whether an acknowledgement stands for exactly this line and its step."""
+        ack = self.ack(line.seq)
+        return ack is not None and (ack.token, ack.step) == (line.token, line.step)
 
     def state(self, *, is_executing: bool) -> TokenState:
         """What became of this token. `is_executing`: the execution lock is held.

@@ -1,0 +1,130 @@
+"""Taking an order on: from a delivery to a spent token and a process that works on alone.
+
+Rules, in this order:
+1. A token that was seen before is refused, whatever comes with it: spent, or poisoned.
+2. `certificate.delivery` decides from the documents whether the order may be obeyed at all.
+3. An authentic order raises the highest fence, so that an older one may begin nothing more.
+4. One execution at a time, under the lock, which the executing process inherits and never lets go between;
+   and no new one while an earlier token of this boot may have begun and gave no evidence.
+5. `admission` decides from the machine as it is now.
+6. The token is spent, durably; the journal begins; then the process is started.
+
+Killed between 6's parts, the token stays spent and is answered as `absent`.
+"""
+
+from __future__ import annotations
+
+import os
+
+from agent import admission, tokens, wiring
+from agent.errors import Code
+from agent.execute import World
+from agent.journal import JournalWriter, Kind
+from agent.journal_bodies import AcceptedBody, write_body
+from agent.run_directory import RunDirectory
+from agent.tokens import TokenFolder, TokenRecord
+from certificate import delivery, envelope, trust
+from certificate.delivery import Delivery, Obeyable
+from certificate.errors import Refused
+from certificate.messages import Accepted, Execute, HostFactReport
+from certificate.statements import Order
+from certificate.statements import statement as statements
+
+MARKER_NONCE_BYTES = 32
+
+
+def accept(run: RunDirectory, request: Execute, *, world: World, launcher: wiring.Launcher) -> Accepted:
+    """Obeys, or raises Refused with the first rule that is broken; then nothing was begun."""
+    token = _peek_token(request)
+    folder = tokens.folder(run, token)
+    _require_fresh(folder)
+    obeyable = _obey(run, request, now_ms=world.clock())
+    admission.require_fence(obeyable.order, run.fence())
+    run.raise_fence(obeyable.order.fence, token=token)
+    lock = run.take_lock()
+    if lock is None:
+        raise Refused(Code.BUSY, "an execution is running")
+    try:
+        if (earlier := tokens.unsettled(run)) is not None and earlier.token != token:
+            raise Refused(
+                Code.EARLIER_UNSETTLED, f"token {earlier.token[:8]} has neither evidence nor absence"
+            )
+        _begin(run, folder, request, obeyable, world)
+        launcher(run, token, lock, False)
+    finally:
+        os.close(lock)
+    return Accepted(token=token)
+
+
+def _peek_token(request: Execute) -> str:
+    """The token the order names, before anything is believed: it can only lead to a refusal."""
+    return statements.read(envelope.read(request.delivery.order.encode()).payload, Order).predicate.token
+
+
+def _require_fresh(folder: TokenFolder) -> None:
+    if folder.poison() is not None:
+        raise Refused(Code.TOKEN_POISONED, "this token was given up for ever")
+    if folder.record() is not None:
+        raise Refused(Code.TOKEN_SPENT, "this order was accepted before")
+
+
+def _obey(run: RunDirectory, request: Execute, *, now_ms: int) -> Obeyable:
+    boot, hello = run.boot(), run.hello()
+    if hello is None:
+        raise Refused(Code.HELLO_MISSING, "this boot was never asked for a nonce to be named by an order")
+    return delivery.obey(
+        Delivery.from_line(request.delivery),
+        trust=trust.read(run.trust_root_file.read_bytes()),
+        boot_id=boot.boot_id,
+        hello_nonce=hello.nonce,
+        hello_at_ms=hello.boottime_ms,
+        now_ms=now_ms,
+    )
+
+
+def _begin(
+    run: RunDirectory, folder: TokenFolder, request: Execute, obeyable: Obeyable, world: World
+) -> None:
+    boot, hello, order = run.boot(), run.hello(), obeyable.order
+    if hello is None or hello.nonce != order.hello_nonce:
+        raise Refused(Code.HELLO_MISSING, "a newer hello replaced the one that this order names")
+    _, seen = wiring.take_inventory(boot)
+    machine = admission.Machine(
+        boot=boot,
+        fence=run.fence(),
+        host_facts=seen.host_facts,
+        drives=seen.drives,
+        host_salt=request.host_salt,
+        media_salts=request.media_salts,
+    )
+    admitted = admission.admit(order, machine)
+    record = TokenRecord(
+        token=order.token,
+        order=order.order,
+        order_digest=obeyable.order_digest,
+        fence=order.fence,
+        boot_id=boot.boot_id,
+        hello_nonce=order.hello_nonce,
+        hello_at_ms=hello.boottime_ms,
+        accepted_at_ms=world.clock(),
+        valid_for_s=order.valid_for_s,
+    )
+    with run.settling():
+        _require_fresh(folder)
+        folder.begin(record, request, marker_nonce=world.random_bytes(MARKER_NONCE_BYTES))
+    body = AcceptedBody(
+        order=order.order,
+        order_digest=obeyable.order_digest,
+        fence=str(order.fence),
+        host_facts=tuple(
+            HostFactReport(kind=fact.kind.value, value=fact.agrees.value) for fact in admitted.host_facts
+        ),
+        residue=seen.residue,
+        device_classes=tuple(
+            HostFactReport(kind=medium.planned.commitment, value=seen.drives[medium.drive].device_class)
+            for medium in admitted.media
+        ),
+    )
+    journal = JournalWriter(folder.journal_file, token=order.token, clock=world.clock)
+    journal.append(Kind.ACCEPTED, step="accepted", body=write_body(body))
+    journal.close()

@@ -185,6 +185,10 @@ class Code(RefusalCode):
         "SERVE_DISAGREES",
         "The command and the running serve are of different releases; restart serve.",
     )
+    CERTIFICATE_NOT_READY = (
+        "CERTIFICATE_NOT_READY",
+        "See expunge show: a certificate exists once a medium is erased, validated, signed and logged.",
+    )
     HINT_INVALID = "HINT_INVALID", "Name an event (ended or renewed) and the source's own subscription id."
     # channels: carrying lines to an agent
     HOST_UNREACHABLE = (

@@ -21,19 +21,20 @@ from certificate import trust
 from certificate.errors import Code as CertificateCode
 from certificate.errors import Refused
 from certificate.keys import PublicKey
+from certificate.log.note import ED25519
 from certificate.trust import TrustRoot
 from controller.api import webhook
-from controller.api.desk import Anchor, Desk
+from controller.api.desk import Desk
 from controller.api.listener import Served, tcp_socket, unix_socket
 from controller.api.server import application
+from controller.bundles import SignedFiles
 from controller.configuration import Configuration
 from controller.errors import Code
 from controller.home import Home
 from controller.keyring import Keyring
-from controller.pseudonyms import Pseudonyms
+from controller.program import Program
 from controller.sources import HintKind
 from controller.spool import Hint, HintEvent, Spool
-from controller.store.engine import Store
 
 #: A hook that could not reach a running `serve` in time leaves its hint in the spool; nobody waits longer.
 SPOOL_EVERY_SECONDS = 20.0
@@ -59,47 +60,30 @@ class Dispatch(Protocol):
         ...
 
 
-class Program(Protocol):
-    """What `wiring.wire` makes: every driver chosen, the database open."""
-
-    @property
-    def store(self) -> Store: ...
-
-    @property
-    def anchor(self) -> Anchor: ...
-
-    @property
-    def dispatch(self) -> Dispatch: ...
-
-
-Wire = Callable[[Home, Configuration, Keyring], Program]
-
-
 @dataclass(frozen=True, kw_only=True)
-class World:
-    """What `serve` takes from outside: the wiring, time and randomness, and the name of this release."""
+class Wiring:
+    """`wire` chooses the drivers and opens the database; `dispatcher` makes the loop over them."""
 
-    wire: Wire
-    clock: Callable[[], datetime]
-    randomness: Callable[[int], bytes]
-    release: str
+    wire: Callable[[Home, Configuration, Keyring], Program]
+    dispatcher: Callable[[Program], Dispatch]
 
 
 def serve(
-    home: Home, configuration: Configuration, keyring: Keyring, *, world: World, stop: threading.Event
+    home: Home, configuration: Configuration, keyring: Keyring, *, wiring: Wiring, stop: threading.Event
 ) -> None:
     """Runs until `stop` is set. The caller holds the home's lock. `ready` is logged once the socket listens.
 
     Raises Refused: CONFIGURATION_INVALID, KEY_UNTRUSTED, and whatever wiring refuses. Raises PartDied when a
     thread ended that nobody had stopped.
     """
-    check_agreement(home, configuration, keyring)
-    program = world.wire(home, configuration, keyring)
+    check_agreement(read_trust_root(home), configuration, keyring)
+    program = wiring.wire(home, configuration, keyring)
     with ExitStack() as at_end:
         at_end.callback(program.store.close)
-        desk = _desk(program, keyring, world)
+        dispatch = wiring.dispatcher(program)
+        desk = desk_of(program, wake=dispatch.wake)
         _report_anchor(program)
-        at_end.enter_context(_spool_drained(Spool(home.spool), desk, world, stop))
+        at_end.enter_context(_spool_drained(Spool(home.spool), desk))
         ended_early = threading.Event()
 
         def ended() -> None:
@@ -110,11 +94,11 @@ def serve(
         served = Served(application(desk), unix_socket(home.socket), name="serve.sock", ended=ended)
         at_end.callback(served.stop)
         at_end.callback(home.socket.unlink, missing_ok=True)
-        if (webhooks := _webhooks(home, configuration, desk, world, ended)) is not None:
+        if (webhooks := _webhooks(home, configuration, desk, ended)) is not None:
             at_end.callback(webhooks.stop)
-        logger.info("ready", socket=str(home.socket), release=world.release)
+        logger.info("ready", socket=str(home.socket), release=program.version)
         try:
-            program.dispatch.run(stop)
+            dispatch.run(stop)
         finally:
             is_asked_to_stop = stop.is_set() and not ended_early.is_set()
             stop.set()
@@ -123,19 +107,18 @@ def serve(
     logger.info("stopped")
 
 
-def check_agreement(home: Home, configuration: Configuration, keyring: Keyring) -> TrustRoot:
-    """The trust root of this home, if configuration and keys are those it speaks of.
+def check_agreement(root: TrustRoot, configuration: Configuration, keyring: Keyring) -> None:
+    """Refuses unless configuration and keys are those that the trust root speaks of.
 
-    Raises Refused: HOME_MISSING, CONFIGURATION_INVALID for another domain, KEY_UNTRUSTED for another key.
+    Raises Refused: CONFIGURATION_INVALID for another domain, KEY_UNTRUSTED for another key.
     """
-    root = read_trust_root(home)
     if configuration.provider.domain != root.domain:
         raise Refused(
             Code.CONFIGURATION_INVALID,
             f"provider.domain is {configuration.provider.domain}, the trust root is {root.domain}'s",
         )
     trusted = {key.public.raw for key in root.keys} | {
-        PublicKey.from_hex(key.public_key).raw for key in root.log.keys if key.signature_type == 1
+        PublicKey.from_hex(key.public_key).raw for key in root.log.keys if key.signature_type == ED25519
     }
     for name in ("order", "log", "issuer", "boot"):
         public: PublicKey = getattr(keyring, name).public
@@ -144,7 +127,6 @@ def check_agreement(home: Home, configuration: Configuration, keyring: Keyring) 
                 CertificateCode.KEY_UNTRUSTED,
                 f"keys/{name} is {public.keyid}, which the trust root does not list",
             )
-    return root
 
 
 def read_trust_root(home: Home) -> TrustRoot:
@@ -154,22 +136,26 @@ def read_trust_root(home: Home) -> TrustRoot:
         return trust.read(file.read(MAX_TRUST_ROOT_BYTES))
 
 
-def _desk(program: Program, keyring: Keyring, world: World) -> Desk:
+def desk_of(program: Program, *, wake: Callable[[], None]) -> Desk:
+    """The desk over a program's parts."""
     return Desk(
         store=program.store,
-        anchor=program.anchor,
-        pseudonyms=Pseudonyms(keyring.pseudonym_key),
-        private_text_key=keyring.private_text_key,
-        release=world.release,
-        clock=world.clock,
-        randomness=world.randomness,
-        wake=program.dispatch.wake,
+        anchor=program.keeper,
+        pseudonyms=program.pseudonyms,
+        private_text_key=program.keyring.private_text_key,
+        signed_files=SignedFiles(
+            trust_root=program.documents.trust_file, validation_table=program.documents.table_file
+        ),
+        release=program.version,
+        clock=program.clock,
+        randomness=program.random_bytes,
+        wake=wake,
     )
 
 
 def _report_anchor(program: Program) -> None:
     with program.store.snapshot() as tx:
-        comparison = program.anchor.compare(tx)
+        comparison = program.keeper.compare(tx)
     if comparison.is_frozen:
         logger.error("frozen", because=comparison.because, remedy=Code.STORE_NOT_CURRENT.remedy)
     else:
@@ -177,7 +163,7 @@ def _report_anchor(program: Program) -> None:
 
 
 @contextmanager
-def _spool_drained(spool: Spool, desk: Desk, world: World, stop: threading.Event) -> Iterator[None]:
+def _spool_drained(spool: Spool, desk: Desk) -> Iterator[None]:
     """Drained once before the block begins, and now and then while it runs."""
     over = threading.Event()
 
@@ -185,7 +171,7 @@ def _spool_drained(spool: Spool, desk: Desk, world: World, stop: threading.Event
         desk.tell(hint)
 
     def drain() -> None:
-        drained = spool.drain(take, now=world.clock())
+        drained = spool.drain(take, now=desk.clock())
         if drained.taken_count or drained.set_aside:
             logger.info("spool drained", taken=drained.taken_count, set_aside=drained.set_aside)
 
@@ -207,7 +193,7 @@ def _spool_drained(spool: Spool, desk: Desk, world: World, stop: threading.Event
 
 
 def _webhooks(
-    home: Home, configuration: Configuration, desk: Desk, world: World, ended: Callable[[], None]
+    home: Home, configuration: Configuration, desk: Desk, ended: Callable[[], None]
 ) -> Served | None:
     """The webhook's listener, where one is configured. Raises Refused(FILE_UNREADABLE)."""
     settings, secret_path = configuration.webhook, configuration.webhook_secret_path(home)
@@ -227,7 +213,7 @@ def _webhooks(
 
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
     door = webhook.WebhookDoor(source=configuration.source.name, secret=secret)
-    app.include_router(webhook.router(door, store_hint=store_hint, clock=world.clock))
+    app.include_router(webhook.router(door, store_hint=store_hint, clock=desk.clock))
     return Served(app, tcp_socket(settings.listen), name="webhook", ended=ended)
 
 

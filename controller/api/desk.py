@@ -14,9 +14,9 @@ from typing import Protocol
 
 from sqlalchemy import Connection
 
-from certificate.identifiers import DriveId, HostId
+from certificate.identifiers import DeprovisionId, DriveId, HostId
 from controller.api.documents import (
-    DeprovisionLine,
+    CertificateFiles,
     HintTold,
     HostLine,
     HostList,
@@ -24,14 +24,17 @@ from controller.api.documents import (
     LedgerPage,
     NewHost,
     Status,
+    Story,
 )
+from controller.api.lines import deprovision_line, host_line
+from controller.api.stories import certificate, story
+from controller.bundles import SignedFiles
 from controller.facts import Disposition
 from controller.ledger_check import checked
 from controller.pseudonyms import Pseudonyms
 from controller.spool import Hint, HintEvent
 from controller.store import deprovisions, hints, hosts, ledger, log_rows, private
 from controller.store.anchor import Comparison
-from controller.store.deprovisions import Deprovision
 from controller.store.engine import Store
 from controller.store.hosts import DriveBasis, Host, HostFact
 
@@ -56,6 +59,7 @@ class Desk:
     anchor: Anchor
     pseudonyms: Pseudonyms
     private_text_key: bytes = field(repr=False)
+    signed_files: SignedFiles = field(repr=False)
     release: str
     clock: Callable[[], datetime]
     randomness: Callable[[int], bytes]
@@ -108,7 +112,7 @@ class Desk:
                     random_bytes=self.randomness,
                     now=now,
                 )
-            line = _host_line(tx, hosts.load(tx, host_id))
+            line = host_line(tx, hosts.load(tx, host_id))
         self.wake()
         return line
 
@@ -132,7 +136,7 @@ class Desk:
 
     def hosts(self) -> HostList:
         with self.store.snapshot() as tx:
-            return HostList(hosts=tuple(_host_line(tx, host) for host in hosts.all_hosts(tx)))
+            return HostList(hosts=tuple(host_line(tx, host) for host in hosts.all_hosts(tx)))
 
     def status(self) -> Status:
         """Every deprovision, newest first."""
@@ -146,6 +150,16 @@ class Desk:
                 log_size=log_rows.size(tx),
                 deprovisions=tuple(reversed(lines)),
             )
+
+    def story(self, key: DeprovisionId) -> Story:
+        """Raises Refused(NOT_IN_STORE)."""
+        with self.store.snapshot() as tx:
+            return story(tx, key)
+
+    def certificate(self, key: DeprovisionId, *, with_annex: bool) -> CertificateFiles:
+        """Raises Refused: NOT_IN_STORE, CERTIFICATE_NOT_READY."""
+        with self.store.snapshot() as tx:
+            return certificate(tx, key, self.signed_files, with_annex=with_annex)
 
     def ledger_page(self, *, from_seq: int) -> LedgerPage:
         """At most PAGE_LINES lines of the ledger, from event `from_seq` on."""
@@ -163,39 +177,5 @@ class Desk:
             return checked(tx)
 
 
-def deprovision_line(row: Deprovision, asset_tag: str) -> DeprovisionLine:
-    """A row at a glance, times cut to whole seconds."""
-    return DeprovisionLine(
-        deprovision=row.id,
-        host=asset_tag,
-        state=row.state.value,
-        sentence=row.state.sentence,
-        trigger=row.trigger.value,
-        attempt=row.attempt,
-        scheduled_at=_seconds(row.created_at),
-        changed_at=_seconds(row.entered_at),
-        waits_for=row.operator_reason or row.wait_reason,
-        next_due_at=None if row.next_due_at is None else _seconds(row.next_due_at),
-        deadline_at=None if row.deadline_at is None else _seconds(row.deadline_at),
-    )
-
-
-def _seconds(instant: datetime) -> datetime:
-    return instant.replace(microsecond=0)
-
-
 def _facts(new: NewHost) -> tuple[HostFact, ...]:
     return tuple(HostFact(kind=fact.kind, value=fact.value) for fact in new.facts)
-
-
-def _host_line(tx: Connection, host: Host) -> HostLine:
-    return HostLine(
-        host=host.id,
-        asset_tag=host.asset_tag,
-        site=host.site,
-        rack=host.rack,
-        data_class=host.data_class,
-        disposition=host.disposition.value,
-        address=f"[{host.address}]:{host.port}" if ":" in host.address else f"{host.address}:{host.port}",
-        drive_count=len(hosts.drives_of(tx, host.id)),
-    )

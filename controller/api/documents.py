@@ -221,5 +221,6 @@ class LedgerChecked(Document):
 
     events: Count
     deprovisions: Count
-    log_size: Count
+    log_entries: Count
+    checkpoints: Count
     head: Digest

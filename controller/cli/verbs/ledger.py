@@ -26,7 +26,7 @@ def check(home: HomeOption = None, as_json: JsonOption = False) -> None:
         return
     typer.echo(
         f"{checked.events} events in one chain, {checked.deprovisions} deprovisions as it tells them, "
-        f"{checked.log_size} log entries; head {checked.head}"
+        f"{checked.log_entries} log entries under {checked.checkpoints} checkpoints; head {checked.head}"
     )
 
 

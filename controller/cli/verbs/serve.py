@@ -6,8 +6,6 @@ import os
 import signal
 import sys
 import threading
-from datetime import UTC, datetime
-from importlib.metadata import version
 
 import structlog
 
@@ -25,8 +23,9 @@ def serve(home: HomeOption = None, passphrase_fd: PassphraseOption = None) -> No
     as one JSON object a line.
     """
     from controller.configuration import configuration_at
+    from controller.dispatch.embedded import Embedded
     from controller.keyring import Keyring
-    from controller.serving import PartDied, World
+    from controller.serving import PartDied, Wiring
     from controller.serving import serve as run
     from controller.wiring import wire
 
@@ -39,11 +38,8 @@ def serve(home: HomeOption = None, passphrase_fd: PassphraseOption = None) -> No
         passphrase = read_passphrase(environment=os.environ, descriptor=passphrase_fd)
         with sign_of_life("opening keys"):
             keyring = Keyring.open(place.keys, passphrase=passphrase)
-        world = World(
-            wire=wire, clock=lambda: datetime.now(UTC), randomness=os.urandom, release=version("expunge")
-        )
         try:
-            run(place, configuration, keyring, world=world, stop=stop)
+            run(place, configuration, keyring, wiring=Wiring(wire=wire, dispatcher=Embedded), stop=stop)
         except PartDied as death:
             raise Failed(str(death)) from death
 

@@ -1,0 +1,146 @@
+"""The story of one deprovision, and its certificate as files: read from rows, one snapshot each.
+
+Rules: nothing private and no plain serial stands in a story; the reasons of an order are the signed order's
+own basis, not a retelling; a certificate holds the outcomes that say `erased`, and the annex only when asked
+for.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import Connection
+
+from certificate import envelope as dsse
+from certificate.errors import RefusalCode, Refused
+from certificate.identifiers import DeprovisionId
+from certificate.statements import Order, Outcome
+from certificate.statements import statement as statements
+from certificate.statements.vocabulary import Result
+from controller.api.documents import (
+    CertificateFile,
+    CertificateFiles,
+    EventLine,
+    MediumLine,
+    ObservationLine,
+    RefusalLine,
+    Story,
+    Why,
+)
+from controller.api.lines import deprovision_line, whole_seconds
+from controller.bundles import Assembled, SignedFiles, assemble
+from controller.errors import Code
+from controller.facts import Question
+from controller.store import (
+    boots,
+    deprovisions,
+    hosts,
+    ledger,
+    log_rows,
+    observations,
+    orders,
+    outcomes,
+    plans,
+)
+from controller.store.deprovisions import Deprovision
+from controller.store.observations import StoredObservation
+from controller.store.orders import StoredOrder
+from controller.store.outcomes import StoredOutcome
+
+
+def story(tx: Connection, key: DeprovisionId) -> Story:
+    """Raises Refused(NOT_IN_STORE)."""
+    row = deprovisions.load(tx, key)
+    plan = plans.current(tx, key, attempt=row.attempt)
+    told = orders.of_deprovision(tx, key)
+    return Story(
+        line=deprovision_line(row, hosts.load(tx, row.host).asset_tag),
+        needs=_needs(row),
+        policy_version=row.policy_version,
+        policy_digest=row.policy_digest,
+        plan_digest=None if plan is None else plan.digest,
+        media=tuple(_medium(tx, each) for each in outcomes.of_deprovision(tx, key)),
+        events=tuple(
+            EventLine(seq=event.seq, at=event.at, kind=event.kind, body=event.body)
+            for event in ledger.events(tx, deprovision=key)
+        ),
+        observations=tuple(_observation(each) for each in _observed(tx, row)),
+        why=_why(told[-1]) if told else None,
+    )
+
+
+def certificate(
+    tx: Connection, key: DeprovisionId, files: SignedFiles, *, with_annex: bool
+) -> CertificateFiles:
+    """Every `erased` outcome as files. Raises Refused: NOT_IN_STORE, CERTIFICATE_NOT_READY."""
+    deprovisions.load(tx, key)
+    erased = [each for each in outcomes.of_deprovision(tx, key) if each.result is Result.ERASED]
+    if not erased:
+        raise Refused(Code.CERTIFICATE_NOT_READY, f"no outcome of {key} says that a medium was erased")
+    written: list[CertificateFile] = []
+    for outcome in erased:
+        written += _files(outcome.id, assemble(tx, outcome, files), with_annex=with_annex)
+    return CertificateFiles(deprovision=key, files=tuple(written))
+
+
+def _files(name: str, assembled: Assembled, *, with_annex: bool) -> list[CertificateFile]:
+    contents = {
+        f"{name}.bundle.json": assembled.bundle.write(),
+        f"{name}.dsse.json": assembled.outcome,
+        f"{name}.evidence.dsse.json": assembled.evidence.envelope,
+    }
+    if with_annex:
+        contents[f"{name}.annex.json"] = assembled.evidence.annex
+    return [CertificateFile(name=name, content=content.decode()) for name, content in contents.items()]
+
+
+def _needs(row: Deprovision) -> RefusalLine | None:
+    if row.operator_code is None:
+        return None
+    known: dict[str, RefusalCode] = {**Code.__members__}
+    remedy = known[row.operator_code].remedy if row.operator_code in known else ""
+    return RefusalLine(code=row.operator_code, reason=row.operator_reason or "", remedy=remedy)
+
+
+def _medium(tx: Connection, stored: StoredOutcome) -> MediumLine:
+    claim = statements.read(stored.payload, Outcome).predicate.claim
+    newest = log_rows.latest_checkpoint(tx)
+    return MediumLine(
+        medium=stored.medium,
+        outcome=stored.id,
+        result=claim.result.value,
+        method=claim.method.value,
+        technique=str(claim.technique),
+        grade=claim.grade.value,
+        is_logged=stored.log_seq is not None and newest is not None and newest.size > stored.log_seq,
+    )
+
+
+def _observed(tx: Connection, row: Deprovision) -> list[StoredObservation]:
+    """The newest of every question about this deprovision, its host, its tenancy and its boot."""
+    boot = boots.latest(tx, row.id)
+    about = {str(row.id), str(row.host), str(row.tenancy), *([boot.boot_id] if boot and boot.boot_id else [])}
+    about |= {order.token for order in orders.of_deprovision(tx, row.id)}
+    found = (observations.latest(tx, question, each) for question in Question for each in sorted(about))
+    return sorted((latest.asked for latest in found if latest is not None), key=lambda one: one.sequence)
+
+
+def _observation(stored: StoredObservation) -> ObservationLine:
+    return ObservationLine(
+        sequence=stored.sequence,
+        question=stored.question.value,
+        answer=stored.answer,
+        asked_at=whole_seconds(stored.asked_at),
+        answered_at=None if stored.answered_at is None else whole_seconds(stored.answered_at),
+        answer_digest=stored.raw_digest,
+    )
+
+
+def _why(stored: StoredOrder) -> Why:
+    order = statements.read(dsse.read(stored.envelope).payload, Order).predicate
+    return Why(
+        order=stored.id,
+        order_digest=stored.payload_digest,
+        order_seq=stored.log_seq,
+        plan_digest=order.plan_digest,
+        floor=order.plan.floor.value,
+        basis=order.basis.model_dump(mode="json"),
+    )

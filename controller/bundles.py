@@ -1,0 +1,109 @@
+"""Bundles from rows: what a stranger is given for one medium, built again whenever it is asked for.
+
+Rules: every document is the stored envelope, byte for byte; all proofs lead to one checkpoint, the newest, so
+that they cannot contradict each other; an outcome that is not issued, or not yet covered by a checkpoint, has
+no bundle. The annex is never part of it. Whether the bundle convinces, `certificate.verify` says.
+Source: FORMATS.md, "Bundle".
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sqlalchemy import Connection
+
+from certificate import envelope as dsse
+from certificate.bundle import MEDIA_TYPE, Bundle, Document, LogProof
+from certificate.errors import Refused
+from certificate.log.proof import Proof
+from certificate.statements import Order, Outcome
+from certificate.statements import statement as statements
+from controller.errors import Code
+from controller.store import deprovisions, evidence, log_rows, orders, outcomes, plans, tenancies
+from controller.store.evidence import StoredEvidence
+from controller.store.log_rows import StoredCheckpoint
+from controller.store.orders import StoredOrder
+from controller.store.outcomes import StoredOutcome
+
+
+@dataclass(frozen=True, kw_only=True)
+class SignedFiles:
+    """What the root key signed once, as the files have it: the trust root and the validation table."""
+
+    trust_root: bytes
+    validation_table: bytes
+
+
+@dataclass(frozen=True, kw_only=True)
+class Assembled:
+    """A bundle and the annex that must stay out of it."""
+
+    bundle: Bundle
+    outcome: bytes
+    evidence: StoredEvidence
+
+
+def assemble(tx: Connection, stored: StoredOutcome, files: SignedFiles) -> Assembled:
+    """The bundle of one issued outcome. Raises Refused: CERTIFICATE_NOT_READY while a part is missing or not
+    logged, NOT_IN_STORE for a part that is gone.
+    """
+    order, outcome_envelope, outcome_seq, seen, checkpoint = _parts(tx, stored)
+    summary = outcomes.summary_of(tx, stored.deprovision)
+    summary_seq = None if summary is None else summary.log_seq
+    tenancy = deprovisions.load(tx, stored.deprovision).tenancy
+    allocation = None if tenancy is None else tenancies.allocation_of(tx, tenancy)
+    logged = {
+        Document.OUTCOME: outcome_seq,
+        Document.ORDER: order.log_seq,
+        Document.SUMMARY: summary_seq,
+        Document.ALLOCATION: None if allocation is None else allocation.log_seq,
+    }
+    bundle = Bundle(
+        format=MEDIA_TYPE,
+        outcome=outcome_envelope.decode(),
+        summary=None if summary is None or summary.envelope is None else summary.envelope.decode(),
+        evidence=seen.envelope.decode(),
+        order=order.envelope.decode(),
+        validation=files.validation_table.decode(),
+        approvals=_approvals(tx, order),
+        decisions=(),
+        allocation=None if allocation is None else allocation.envelope.decode(),
+        proofs=tuple(
+            LogProof(document=document, proof=_proof(tx, seq, checkpoint))
+            for document, seq in logged.items()
+            if seq is not None
+        ),
+        trust_roots=(files.trust_root.decode(),),
+    )
+    return Assembled(bundle=bundle, outcome=outcome_envelope, evidence=seen)
+
+
+def _parts(
+    tx: Connection, stored: StoredOutcome
+) -> tuple[StoredOrder, bytes, int, StoredEvidence, StoredCheckpoint]:
+    if stored.envelope is None or stored.log_seq is None:
+        raise Refused(Code.CERTIFICATE_NOT_READY, f"{stored.id} is not signed yet")
+    predicate = statements.read(stored.payload, Outcome).predicate
+    order = orders.load(tx, predicate.order)
+    seen = evidence.of_order(tx, order.id)
+    if seen is None:
+        raise Refused(Code.CERTIFICATE_NOT_READY, f"the evidence for {order.id} is not here")
+    checkpoint = log_rows.latest_checkpoint(tx)
+    if checkpoint is None or checkpoint.size <= stored.log_seq:
+        raise Refused(Code.CERTIFICATE_NOT_READY, f"no checkpoint covers {stored.id} yet")
+    return order, stored.envelope, stored.log_seq, seen, checkpoint
+
+
+def _approvals(tx: Connection, order: StoredOrder) -> tuple[str, ...]:
+    """Those that the order itself names, and no others that came for the same plan."""
+    basis = statements.read(dsse.read(order.envelope).payload, Order).predicate.basis
+    named = {reference.digest for reference in basis.approvals}
+    stored = plans.approvals_of(tx, order.deprovision, plan_digest=order.plan_digest)
+    return tuple(each.envelope.decode() for each in stored if each.payload_digest in named)
+
+
+def _proof(tx: Connection, seq: int, checkpoint: StoredCheckpoint) -> str:
+    if checkpoint.size <= seq:
+        raise Refused(Code.CERTIFICATE_NOT_READY, f"no checkpoint covers entry {seq} yet")
+    hashes = log_rows.inclusion(tx, seq=seq, tree_size=checkpoint.size)
+    return Proof(index=seq, hashes=hashes, checkpoint_note=checkpoint.note).write().decode()

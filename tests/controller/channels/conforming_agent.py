@@ -1,7 +1,7 @@
-"""An agent as the channels expect one, for the conformance suite: run by a server, or called in this process.
+"""An agent as the channels expect one, run by a server or called in this process.
 
-As a program: `conforming_agent.py FOLDER` answers the request on standard input. The token of a request chooses
-what happens, so that one agent serves every test.
+As a program: `conforming_agent.py FOLDER` answers the request on standard input. The token of a request
+chooses what happens, so that one agent serves every test.
 """
 
 import hashlib

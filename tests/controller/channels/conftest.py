@@ -33,7 +33,8 @@ out = sys.stdout.buffer
 def say(data):
     out.write(data)
     out.flush()
-STATUS = b'{"line":"status_answer","token":"t","boot_id":"b","state":"done","journal_lines":0,"absence":null}\\n'
+STATUS = json.dumps({"line": "status_answer", "token": "t", "boot_id": "b", "state": "done",
+    "journal_lines": 0, "absence": None}, separators=(",", ":")).encode() + b"\\n"
 """
 
 
@@ -64,7 +65,7 @@ class Host:
 
 @pytest.fixture
 def start_host(tmp_path: Path) -> Iterator[Callable[..., Host]]:
-    """`start_host(command)` runs a server whose forced command this is; `start_host.script(text)` an agent."""
+    """`start_host(command)` runs a server whose forced command this is."""
     with ExitStack() as at_end:
         count = 0
 
@@ -83,13 +84,16 @@ def start_host(tmp_path: Path) -> Iterator[Callable[..., Host]]:
             )
             port_file = folder / "port"
             process = subprocess.Popen(
-                [sys.executable, str(ROOT / "demo" / "ssh_server.py"), "--run-dir", str(folder)]
-                + ["--port", "0", "--port-file", str(port_file)],
+                [
+                    *(sys.executable, str(ROOT / "demo" / "ssh_server.py"), "--run-dir", str(folder)),
+                    *("--port", "0", "--port-file", str(port_file)),
+                ]
             )
             at_end.callback(stop, process)
             until = time.monotonic() + 20
             while not port_file.exists():
-                assert process.poll() is None and time.monotonic() < until, "the server did not start"
+                assert process.poll() is None, "the server ended"
+                assert time.monotonic() < until, "the server did not start"
                 time.sleep(0.01)
             return Host(
                 folder=folder,
@@ -130,7 +134,8 @@ def scripted_host(start_host: Callable[..., Host], tmp_path: Path) -> Callable[[
 
 def load(path: Path) -> ModuleType:
     spec = importlib.util.spec_from_file_location(path.stem, path)
-    assert spec is not None and spec.loader is not None
+    assert spec is not None
+    assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules[path.stem] = module
     spec.loader.exec_module(module)
@@ -270,7 +275,8 @@ def ssh_agent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Calla
     process = subprocess.Popen(["ssh-agent", "-D", "-a", str(address)], stdout=subprocess.DEVNULL)
     until = time.monotonic() + 10
     while not address.exists():
-        assert process.poll() is None and time.monotonic() < until
+        assert process.poll() is None
+        assert time.monotonic() < until
         time.sleep(0.01)
     monkeypatch.setenv("SSH_AUTH_SOCK", str(address))
 

@@ -99,10 +99,9 @@ def test_a_journal_is_followed_from_the_line_asked_for_to_its_end(route: Route) 
 
 
 def test_a_journal_that_is_cut_off_gives_its_lines_and_then_says_so(route: Route) -> None:
-    seen = []
+    seen: list[messages.Line] = []
     with route.open(host_key_blob=blob_of(route)) as channel, pytest.raises(Unanswered) as silence:
-        for line in channel.follow(Follow(token="cut", from_seq=0)):
-            seen.append(line)
+        seen.extend(channel.follow(Follow(token="cut", from_seq=0)))
     assert silence.value.code is Code.ANSWER_MISSING
     assert len(seen) == 1
 

@@ -150,12 +150,11 @@ END = b'{"line":"journal_end","token":"t","lines":1,"is_complete":true}\\n'
 
 def followed(host: Any, *, patience: Patience = HASTY) -> tuple[int, Unanswered]:
     """How many lines of a journal arrive, and how it breaks off."""
-    seen = 0
+    seen: list[messages.Line] = []
     with host.route(patience=patience).open(host_key_blob=host.blob) as channel:
         with pytest.raises(Unanswered) as silence:
-            for _ in channel.follow(FOLLOW):
-                seen += 1
-    return seen, silence.value
+            seen.extend(channel.follow(FOLLOW))
+    return len(seen), silence.value
 
 
 @pytest.mark.parametrize(
@@ -358,7 +357,7 @@ def test_a_host_that_never_answers_the_request_to_run_is_given_up_in_time(
 
 
 def test_a_host_that_stops_reading_is_given_up_in_time(misbehaving: Callable[..., Any]) -> None:
-    """The window is full, nobody takes the rest: what was sent is cut off, and nobody knows what came of it."""
+    """The window is full and nobody takes the rest: what was sent is cut off, and what came of it unknown."""
     delivery = messages.DeliveryLine(
         order="o" * 900_000, log_entry="", proof=(), checkpoint="", validation="", approvals=(), enrolments=()
     )

@@ -12,7 +12,7 @@ import errno
 import fcntl
 import mmap
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Protocol
 
@@ -22,6 +22,10 @@ from certificate.statements.statement import Seen
 BLKFLSBUF = 0x1261
 #: O_DIRECT wants memory, offset and length in multiples of the logical block; a page covers 512 and 4096.
 ALIGNMENT_BYTES = 4096
+
+
+OpenPath = Callable[[Path, int], int]
+Ioctl = Callable[[int, int, int], object]
 
 
 class BlockIo(Protocol):
@@ -57,8 +61,12 @@ class KernelBlockIo:
     topology, never by name.
     """
 
-    def __init__(self, nodes: Mapping[int, Path]) -> None:
+    def __init__(
+        self, nodes: Mapping[int, Path], *, open_path: OpenPath = os.open, ioctl: Ioctl = fcntl.ioctl
+    ) -> None:
         self._nodes = dict(nodes)
+        self._open_path = open_path
+        self._ioctl = ioctl
         self._descriptors: dict[int, int] = {}
 
     def open_exclusively(self) -> Seen:
@@ -69,7 +77,7 @@ class KernelBlockIo:
                 continue
             try:
                 flags = os.O_RDWR | os.O_EXCL | os.O_DIRECT | os.O_CLOEXEC
-                self._descriptors[nsid] = os.open(node, flags)
+                self._descriptors[nsid] = self._open_path(node, flags)
             except OSError as error:
                 self.close()
                 return Seen.NO if error.errno == errno.EBUSY else Seen.NOT_OBSERVED
@@ -92,7 +100,7 @@ class KernelBlockIo:
     def flush(self) -> None:
         for descriptor in self._descriptors.values():
             os.fsync(descriptor)
-            fcntl.ioctl(descriptor, BLKFLSBUF, 0)
+            self._ioctl(descriptor, BLKFLSBUF, 0)
 
     def close(self) -> None:
         for descriptor in self._descriptors.values():

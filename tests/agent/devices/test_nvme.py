@@ -59,7 +59,11 @@ def test_no_sanitize_command_allows_a_failed_drive_back_into_service(wire: Wire)
 
 def test_identify_controller_is_read_at_the_standards_offsets(wire: Wire) -> None:
     page = IdentifyController.parse(wire("identify_controller.answer"))
-    assert (page.serial_number, page.model_number, page.firmware_revision) == ("SIM-0001", "Simulated SED", "1.0")
+    assert (page.serial_number, page.model_number, page.firmware_revision) == (
+        "SIM-0001",
+        "Simulated SED",
+        "1.0",
+    )
     assert (page.pci_vendor, page.controller_id, page.version) == (0xFFFF, 1, 0x20000)
     assert (page.total_capacity_bytes, page.unallocated_capacity_bytes) == (2 * 1024**2, 512 * 1024)
     assert (page.optional_admin_commands, page.format_attributes) == (0x000A, 0x06)
@@ -83,7 +87,12 @@ def test_capability_words_are_kept_exactly_as_sent(wire: Wire) -> None:
 
 def test_sanitize_capabilities_are_single_bits(wire: Wire) -> None:
     page = bytearray(wire("identify_controller.answer"))
-    for word, expected in ((1 << 0, (1, 0, 0)), (1 << 1, (0, 1, 0)), (1 << 29, (0, 0, 1)), (1 << 2, (0, 0, 0))):
+    for word, expected in (
+        (1 << 0, (1, 0, 0)),
+        (1 << 1, (0, 1, 0)),
+        (1 << 29, (0, 0, 1)),
+        (1 << 2, (0, 0, 0)),
+    ):
         page[328:332] = word.to_bytes(4, "little")
         read = IdentifyController.parse(bytes(page))
         assert (read.has_crypto_erase, read.has_block_erase, read.inhibits_no_deallocate) == expected

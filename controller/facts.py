@@ -8,7 +8,10 @@ Rules this module holds:
   itself a change; after a renewal hint the source must also date the end no earlier than that hint.
 - Nothing here is a default for a fact nobody observed: every field is named by whoever loads it.
 
-Times are aware UTC. Identifiers of certificate are used as they are. The store loads a `Facts` in one read.
+Owed by whoever stores: the instant of anything that voids an answer (hint, change, answer, effect begun,
+order made) is later than every instant stored before, even if the clock stepped back meanwhile; `asked_at` is
+the plain clock, so that ages stay honest. Otherwise a hint stored after a step back would look older than the
+question before it. Times are aware UTC. A `Facts` is loaded in one read.
 """
 
 from __future__ import annotations

@@ -382,11 +382,12 @@ def _is_earlier(other: TenancyFacts, own: TenancyFacts) -> bool:
 
 _MAY_WE: tuple[Guard, ...] = (StoreIsCurrent(), NotFrozen(), NotHeld())
 
+#: The list is asked for after the answers, because a contrary answer is a change that voids an earlier list.
 _HAS_THE_CUSTOMER_LEFT: tuple[Guard, ...] = (
     ClockIsTrusted(),
     HostIsRented(),
-    TenancyListIsCompleteAndFresh(),
     EveryTenancyEnded(),
+    TenancyListIsCompleteAndFresh(),
     NoOtherTenancyTouchesTheHost(),
     NoOrderElsewhere(),
 )

@@ -23,6 +23,7 @@ from certificate.statements.vocabulary import DeviceClass
 SQE_BYTES = 64
 IDENTIFY_BYTES = 4096
 SANITIZE_LOG_BYTES = 512
+HEALTH_LOG_BYTES = 512
 ALL_NAMESPACES = 0xFFFFFFFF
 #: Base 2.0, 3.3.3.2.1: status code 7:0, status code type 10:8, more 13, do not retry 14 (phase bit removed).
 STATUS_MASK = 0x7FF
@@ -101,6 +102,16 @@ GET_SANITIZE_LOG: Final = Command(
     nsid=ALL_NAMESPACES,
     dword10=0x007F_0081,
     receive_bytes=SANITIZE_LOG_BYTES,
+)
+
+
+#: Base 2.0, 5.16.1.3: the counters of the whole subsystem, 512 bytes.
+GET_HEALTH_LOG: Final = Command(
+    name="Get Log Page 02h",
+    opcode=Opcode.GET_LOG_PAGE,
+    nsid=ALL_NAMESPACES,
+    dword10=0x007F_0002,
+    receive_bytes=HEALTH_LOG_BYTES,
 )
 
 
@@ -334,6 +345,38 @@ class SanitizeLog:
         return bool(self.status & 1 << 8)
 
 
+HEALTH_LOG_FIELDS: Final = (
+    Field(48, 16, "data_units_written", little_endian, "DUW"),
+    Field(112, 16, "power_cycles", little_endian, "PWRC"),
+    Field(144, 16, "unexpected_power_losses", little_endian, "UPL"),
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class HealthLog:
+    """Log page 02h, 512 bytes: counters that only rise, so a later look can be paired with an earlier one.
+
+    `data_units_written` counts 1000 blocks of 512 bytes; 0 where the drive does not report it.
+    """
+
+    raw: bytes
+    data_units_written: int
+    power_cycles: int
+    unexpected_power_losses: int
+
+    @classmethod
+    def parse(cls, data: bytes) -> Self:
+        """Raises Malformed(DEVICE_ANSWER_MALFORMED) on any other length. Source: Base 2.0, 5.16.1.3."""
+        fields = read_fields(HEALTH_LOG_FIELDS, data, length_bytes=HEALTH_LOG_BYTES, what="SMART log")
+        return cls(raw=data, **fields)
+
+    @property
+    def counters(self) -> dict[str, str]:
+        """Each counter exactly as sent, hexadecimal, under the standard's name."""
+        names = [field.standard_name for field in HEALTH_LOG_FIELDS]
+        return {name: raw_word(HEALTH_LOG_FIELDS, self.raw, name).hex() for name in names}
+
+
 @dataclass(frozen=True, kw_only=True)
 class DriveIdentity:
     """What must be the same before and after a command."""
@@ -376,6 +419,9 @@ class NvmeDrive:
 
     def sanitize_log(self) -> SanitizeLog:
         return SanitizeLog.parse(self._receive(GET_SANITIZE_LOG))
+
+    def health_log(self) -> HealthLog:
+        return HealthLog.parse(self._receive(GET_HEALTH_LOG))
 
     def identity(self) -> DriveIdentity:
         controller = self.identify_controller()

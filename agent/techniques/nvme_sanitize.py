@@ -13,7 +13,7 @@ can show a changed key (pseudorandom) instead of mere unmapping (zero). AUSE is 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from agent.devices import nvme
 from agent.devices.nvme import Command, Completion, DriveIdentity, NvmeDrive, SanitizeAction, SanitizeLog
@@ -31,6 +31,9 @@ class Prepared:
     identity: DriveIdentity
     log: SanitizeLog
     command: Command
+    #: DUW, PWRC and UPL as sent (`nvme.HealthLog`), empty where the drive did not say: a boot that comes
+    #: after a power loss is paired with this one by them.
+    counters: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -144,7 +147,7 @@ class NvmeSanitize:
                 Code.SANITIZE_RUNNING, f"at {log.progress_65536ths}/65536, dword 10 {log.dword10:08X}h"
             )
         command = nvme.sanitize(self.action, no_deallocate=not controller.inhibits_no_deallocate)
-        return Prepared(identity=drive.identity(), log=log, command=command)
+        return Prepared(identity=drive.identity(), log=log, command=command, counters=_counters(drive))
 
     def start(self, drive: NvmeDrive, prepared: Prepared) -> Started:
         """Sends the prepared command, once. Irreversible."""
@@ -253,6 +256,14 @@ class NvmeSanitize:
             same_identity_after=same,
             errors=tuple(dict.fromkeys(errors)),
         )
+
+
+def _counters(drive: NvmeDrive) -> dict[str, str]:
+    """Counters that help later and decide nothing: a drive that does not tell them is erased all the same."""
+    try:
+        return drive.health_log().counters
+    except (DeviceError, Malformed):
+        return {}
 
 
 def _most_polls(deadlines: Deadlines) -> int:

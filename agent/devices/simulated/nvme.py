@@ -1,9 +1,9 @@
 """A simulated NVMe controller: 64-byte admin commands in, status and bytes out.
 
-Answers Identify (CNS 00h, 01h, 02h, 10h, 11h), Get Log Page (81h), Format NVM and Sanitize as a controller of
-NVM Express Base 2.0 would, and everything else with Invalid Command Opcode. It shares neither code nor
-constants with the driver: each is checked on its own against the same byte fixtures. Sections are cited from
-memory; positions follow erasure.md, 2.2 to 2.4.
+Answers Identify (CNS 00h, 01h, 02h, 10h, 11h), Get Log Page (02h, 81h), Format NVM and Sanitize as a
+controller of NVM Express Base 2.0 would, and everything else with Invalid Command Opcode. It shares neither
+code nor constants with the driver: each is checked on its own against the same byte fixtures. Sections are
+cited from memory; positions follow erasure.md, 2.2 to 2.4.
 
 Not simulated: queues, interrupts, data pointers, I/O commands (blocks are read and written directly),
 namespace management commands although OACS may announce them, Format to another block size.
@@ -154,10 +154,15 @@ class SimulatedNvme(DriveCore):
         return Answer(status=SUCCESS, data=page[:room])
 
     def _get_log_page(self, dword10: int, room: int) -> Answer:
-        if dword10 & 0xFF != 0x81:
-            return Answer(status=INVALID_LOG_PAGE | DO_NOT_RETRY)
+        match dword10 & 0xFF:
+            case 0x02:
+                page = _health_page(self.state())
+            case 0x81:
+                page = _sanitize_page(self.poll())
+            case _:
+                return Answer(status=INVALID_LOG_PAGE | DO_NOT_RETRY)
         length = ((dword10 >> 16) + 1) * 4
-        return Answer(status=SUCCESS, data=_sanitize_page(self.poll())[: min(length, room)])
+        return Answer(status=SUCCESS, data=page[: min(length, room)])
 
     # --- erasing --------------------------------------------------------------------------------------------
 
@@ -251,6 +256,13 @@ def _namespace_page(state: State, nsid: int, *, is_attached_only: bool) -> bytes
 def _id_list(nsids: Iterable[int]) -> bytes:
     page = b"".join(nsid.to_bytes(4, "little") for nsid in sorted(nsids)[:1024])
     return page.ljust(PAGE, b"\x00")
+
+
+def _health_page(state: State) -> bytes:
+    """Base 2.0, 5.16.1.3, figure "SMART / Health Information Log Page". Only power cycles are counted."""
+    page = bytearray(512)
+    _put(page, 112, 16, state.power_cycles)
+    return bytes(page)
 
 
 def _sanitize_page(state: State) -> bytes:

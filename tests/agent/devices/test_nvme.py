@@ -9,6 +9,7 @@ from agent.devices import nvme
 from agent.devices.nvme import (
     Command,
     Completion,
+    HealthLog,
     IdentifyController,
     IdentifyNamespace,
     NvmeDrive,
@@ -29,6 +30,7 @@ COMMANDS: list[tuple[str, Command]] = [
     ("allocated_namespaces", nvme.identify("", cns=0x10)),
     ("identify_allocated_2", nvme.identify("", cns=0x11, nsid=2)),
     ("get_sanitize_log", nvme.GET_SANITIZE_LOG),
+    ("get_health_log", nvme.GET_HEALTH_LOG),
     ("sanitize_crypto_no_deallocate", nvme.sanitize(SanitizeAction.CRYPTO_ERASE, no_deallocate=True)),
     ("sanitize_crypto", nvme.sanitize(SanitizeAction.CRYPTO_ERASE, no_deallocate=False)),
     ("sanitize_block_no_deallocate", nvme.sanitize(SanitizeAction.BLOCK_ERASE, no_deallocate=True)),
@@ -143,6 +145,16 @@ def test_the_sanitize_log_says_what_became_of_the_latest_sanitize(
     assert log.head == wire(f"sanitize_log_{name}.answer")[:64]
 
 
+def test_the_health_log_is_read_at_the_standards_offsets(wire: Wire) -> None:
+    log = HealthLog.parse(wire("health_log_cycled.answer"))
+    assert (log.power_cycles, log.unexpected_power_losses, log.data_units_written) == (3, 0, 0)
+    page = bytearray(512)
+    page[48], page[144] = 7, 9
+    log = HealthLog.parse(bytes(page))
+    assert (log.data_units_written, log.unexpected_power_losses) == (7, 9)
+    assert log.counters["UPL"] == "09" + "00" * 15
+
+
 def test_a_status_the_standard_does_not_name_is_neither_running_nor_ended(wire: Wire) -> None:
     page = bytearray(wire("sanitize_log_success.answer"))
     page[2] = 0b101
@@ -153,7 +165,7 @@ def test_a_status_the_standard_does_not_name_is_neither_running_nor_ended(wire: 
     assert log.raw == bytes(page)
 
 
-@pytest.mark.parametrize("kind", [IdentifyController, IdentifyNamespace, SanitizeLog])
+@pytest.mark.parametrize("kind", [IdentifyController, IdentifyNamespace, SanitizeLog, HealthLog])
 @pytest.mark.parametrize("length", [0, 511, 513, 4095, 4097])
 def test_an_answer_of_another_length_is_refused(kind: Any, length: int) -> None:
     with pytest.raises(Malformed) as refusal:

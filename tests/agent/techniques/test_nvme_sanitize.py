@@ -178,6 +178,27 @@ def test_a_drive_whose_last_sanitize_failed_may_be_sanitized_again(
     assert run(device).errors == ()
 
 
+def test_the_counters_from_just_before_are_kept(make_device: Callable[..., SimulatedNvme]) -> None:
+    device = make_device()
+    device.power_cycle()
+    prepared = CRYPTO.prepare(drive_over(Wire(device), device))
+    assert prepared.counters["PWRC"] == "01" + "00" * 15
+    assert set(prepared.counters) == {"DUW", "PWRC", "UPL"}
+
+
+def test_a_drive_without_counters_is_erased_all_the_same(make_device: Callable[..., SimulatedNvme]) -> None:
+    device = make_device()
+
+    class NoHealth(Wire):
+        def submit(self, sqe: bytes, data: bytes | int) -> Completion:
+            if sqe[0] == 0x02 and sqe[40] == 0x02:
+                return Completion(status=0x4109, result=0, data=b"")
+            return super().submit(sqe, data)
+
+    assert CRYPTO.prepare(drive_over(NoHealth(device), device)).counters == {}
+    assert run(device, wire=NoHealth(device)).errors == ()
+
+
 def test_preparing_changes_nothing(make_device: Callable[..., SimulatedNvme]) -> None:
     device = make_device()
     before = device.state()
@@ -316,6 +337,9 @@ def test_the_drives_own_estimate_only_lengthens_the_wait(make_device: Callable[.
     for seconds, total in ((1000, 3000), (0xFFFFFFFF, 900), (0xFFFFFFFE, 3 * 86_400)):
         page[28:32] = seconds.to_bytes(4, "little")  # ETCEND: crypto erase, no deallocate
         changed = type(prepared)(
-            identity=prepared.identity, log=SanitizeLog.parse(bytes(page)), command=prepared.command
+            identity=prepared.identity,
+            log=SanitizeLog.parse(bytes(page)),
+            command=prepared.command,
+            counters={},
         )
         assert CRYPTO.deadlines(changed).total_seconds == total

@@ -140,6 +140,13 @@ def failed(make_drive: Make, wire: Wire, command: str) -> SimulatedNvme:
     return drive
 
 
+def test_the_health_log_counts_power_cycles(reference_drive: SimulatedNvme, wire: Wire) -> None:
+    for _ in range(3):
+        reference_drive.power_cycle()
+    answer = reference_drive.submit(wire("get_health_log.command"), 512)
+    assert answer.data == wire("health_log_cycled.answer")
+
+
 def test_another_log_page_is_refused(reference_drive: SimulatedNvme, wire: Wire) -> None:
     command = bytearray(wire("get_sanitize_log.command"))
     command[40] = 0x80

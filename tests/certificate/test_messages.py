@@ -1,0 +1,166 @@
+"""Session lines: every line survives its journey; nothing else is taken for a line."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import types
+import typing
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from certificate import messages
+from certificate.errors import Code, Malformed
+from certificate.messages import ANSWERS, REQUESTS, Ack, JournalLine, Line, read_answer, read_request
+
+ALL = (*REQUESTS, *ANSWERS)
+TEXT = st.text(alphabet=st.characters(codec="utf-8"), max_size=20)
+
+
+def values_of(kind: Any) -> st.SearchStrategy[Any]:
+    """Any value that a field of this declared type may have."""
+    if isinstance(kind, type) and issubclass(kind, Line):
+        return lines_of(kind)
+    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
+    if origin is tuple:
+        return st.lists(values_of(arguments[0]), max_size=2).map(tuple)
+    if origin is dict:
+        return st.dictionaries(TEXT, TEXT, max_size=3)
+    if origin in (types.UnionType, typing.Union):
+        return st.none() | values_of(arguments[0])
+    if kind is bool:
+        return st.booleans()
+    return TEXT if kind is str else st.integers(min_value=0, max_value=2**53 - 1)
+
+
+def lines_of(kind: type[Line]) -> st.SearchStrategy[Line]:
+    hints = typing.get_type_hints(kind)
+    fields = {field.name: values_of(hints[field.name]) for field in dataclasses.fields(kind)}
+    return st.builds(kind, **fields)
+
+
+def reader_of(kind: type[Line]) -> Any:
+    return read_request if kind in REQUESTS else read_answer
+
+
+def refusal_of(read: Any, data: bytes) -> Malformed:
+    with pytest.raises(Malformed) as refusal:
+        read(data)
+    return refusal.value
+
+
+@pytest.mark.parametrize("kind", ALL, ids=lambda kind: kind.name)
+@given(data=st.data())
+def test_every_line_is_read_as_it_was_written(kind: type[Line], data: st.DataObject) -> None:
+    line = data.draw(lines_of(kind))
+    written = line.write()
+    assert written.count(b"\n") == 1
+    assert written.endswith(b"\n")
+    assert reader_of(kind)(written) == line
+
+
+@pytest.mark.parametrize("kind", ALL, ids=lambda kind: kind.name)
+@given(data=st.data())
+def test_a_line_with_one_field_more_or_less_is_refused(kind: type[Line], data: st.DataObject) -> None:
+    document = json.loads(data.draw(lines_of(kind)).write())
+    more = json.dumps(document | {"also": 1}).encode()
+    assert refusal_of(reader_of(kind), more).code is Code.UNKNOWN_FIELD
+    for field in dataclasses.fields(kind):
+        less = json.dumps({name: value for name, value in document.items() if name != field.name}).encode()
+        assert refusal_of(reader_of(kind), less).code is Code.LINE_INVALID
+
+
+@pytest.mark.parametrize("kind", ALL, ids=lambda kind: kind.name)
+@given(data=st.data())
+def test_a_field_of_another_type_is_refused(kind: type[Line], data: st.DataObject) -> None:
+    document = json.loads(data.draw(lines_of(kind)).write())
+    hints = typing.get_type_hints(kind)
+    for field in dataclasses.fields(kind):
+        wrong = True if hints[field.name] is not bool else 1
+        altered = json.dumps(document | {field.name: wrong}).encode()
+        assert refusal_of(reader_of(kind), altered).code is Code.LINE_INVALID
+
+
+def test_an_unknown_field_is_refused_at_every_depth() -> None:
+    drive = {"field": "FNA", "raw": "04", "also": 1}
+    fields = {
+        "transport": "nvme",
+        "device_class": "physical",
+        "manufacturer": "a",
+        "model": "b",
+        "firmware": "c",
+        "serial": "d",
+        "capacity_bytes": 1,
+        "unallocated_capacity_bytes": 0,
+        "is_write_protected": False,
+        "namespaces": [],
+        "capabilities": [drive],
+        "status_log": "00",
+        "refused": None,
+    }
+    answer = {"line": "inventory_answer", "boot_id": "e", "host_facts": [], "drives": [fields], "residue": []}
+    refusal = refusal_of(read_answer, json.dumps(answer).encode())
+    assert refusal.code is Code.UNKNOWN_FIELD
+    assert "drives[0].capabilities[0]" in refusal.reason
+
+
+def test_true_is_no_number_and_one_is_no_truth() -> None:
+    ack = {"line": "ack", "token": "a", "boot_id": "b", "seq": True, "step": "c"}
+    assert refusal_of(read_request, json.dumps(ack).encode()).code is Code.LINE_INVALID
+
+
+def test_a_request_is_no_answer_and_an_answer_no_request() -> None:
+    ack = Ack(token="a", boot_id="b", seq=1, step="c").write()
+    assert refusal_of(read_answer, ack).code is Code.LINE_INVALID
+    answer = messages.Accepted(token="a").write()
+    assert refusal_of(read_request, answer).code is Code.LINE_INVALID
+
+
+def test_names_are_unique_among_requests_and_among_answers() -> None:
+    for kinds in (REQUESTS, ANSWERS):
+        assert len({kind.name for kind in kinds}) == len(kinds)
+
+
+@pytest.mark.parametrize(
+    ("data", "code"),
+    [
+        (b"", Code.MALFORMED),
+        (b"[]", Code.MALFORMED),
+        (b"{}", Code.LINE_INVALID),
+        (b'{"line":"format"}', Code.LINE_INVALID),
+        (b'{"line":1}', Code.LINE_INVALID),
+        (b'{"line":"inventory","line":"inventory"}', Code.DUPLICATE_KEY),
+        (b'{"line":"inventory"}{"line":"inventory"}', Code.TRAILING_BYTES),
+        (b'{"line":"ack","seq":1.5}', Code.NOT_A_NUMBER),
+        (b'{"line":"ack","seq":NaN}', Code.NOT_A_NUMBER),
+        (b'{"line":"' + b"x" * messages.MAX_LINE_BYTES + b'"}', Code.LIMIT_EXCEEDED),
+    ],
+)
+def test_what_is_no_line_has_its_code(data: bytes, code: Code) -> None:
+    assert refusal_of(read_request, data).code is code
+
+
+def test_a_line_that_nobody_would_read_is_not_sent() -> None:
+    line = JournalLine(
+        token="a",
+        seq=1,
+        kind="evidence",
+        step="",
+        needs_ack=False,
+        at_ms=1,
+        previous="0" * 64,
+        body={"annex": "x" * messages.MAX_LINE_BYTES},
+    )
+    with pytest.raises(Malformed) as refusal:
+        line.write()
+    assert refusal.value.code is Code.LIMIT_EXCEEDED
+
+
+def test_no_line_has_a_default() -> None:
+    for kind in [*ALL, messages.DeliveryLine, messages.DriveReport, messages.SaltedMedium]:
+        for field in dataclasses.fields(kind):
+            assert field.default is dataclasses.MISSING, f"{kind.__name__}.{field.name}"
+            assert field.default_factory is dataclasses.MISSING, f"{kind.__name__}.{field.name}"

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from sqlalchemy import Connection, Engine, QueuePool, create_engine, event
+from sqlalchemy.exc import DatabaseError
 
 from certificate.errors import Refused
 from controller.errors import Code
@@ -138,6 +139,11 @@ def open_store(
     try:
         with store.snapshot() as tx:
             migration.check_head(tx)
+    except DatabaseError as error:
+        store.close()
+        if getattr(error.orig, "sqlite_errorcode", None) == sqlite3.SQLITE_NOTADB:
+            raise Refused(Code.STORE_FOREIGN, f"{path} is not a database") from None
+        raise
     except BaseException:
         store.close()
         raise

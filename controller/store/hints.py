@@ -15,7 +15,8 @@ from typing import Any
 from sqlalchemy import Column, Connection, Index, Row, String, Table, UniqueConstraint, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
-from controller.errors import LostRace
+from certificate.errors import Refused
+from controller.errors import Code, LostRace
 from controller.spool import HintEvent
 from controller.store import ledger
 from controller.store.columns import METADATA, UtcDateTime, counted_key, one_of
@@ -57,7 +58,9 @@ class StoredHint:
 def receive(
     tx: Connection, *, source: str, event_id: str, event: HintEvent, subscription_ref: str, now: datetime
 ) -> StoredHint | None:
-    """Stores a hint; None when it is known already."""
+    """Stores a hint; None when it is known already. Raises Refused(ALREADY_STORED) where the source uses an id
+    again for something else: a renewal must not vanish behind an older event.
+    """
     try:
         with tx.begin_nested():
             sequence = tx.execute(
@@ -72,6 +75,10 @@ def receive(
                 .returning(hint.c.sequence)
             ).scalar_one()
     except IntegrityError:
+        named = (hint.c.source == source) & (hint.c.event_id == event_id)
+        known = _hint(tx.execute(select(hint).where(named)).one())
+        if (known.event, known.subscription_ref) != (event, subscription_ref):
+            raise Refused(Code.ALREADY_STORED, f"{source} told something else under this event id") from None
         return None
     told = HintReceived(sequence=sequence, hint=event, subscription_ref=subscription_ref)
     ledger.append(tx, told, now=now)

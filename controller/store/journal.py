@@ -41,6 +41,9 @@ from controller.store.append_only import refuse_changes
 from controller.store.columns import METADATA, IdentifierType, UtcDateTime, digest_column, row_values
 from controller.store.events import AcknowledgementGranted
 
+#: What the first line stands on.
+NOTHING_BEFORE = "0" * 64
+
 journal_line = Table(
     "journal_line",
     METADATA,
@@ -101,15 +104,22 @@ class Acknowledgement:
 
 
 def store_line(tx: Connection, key: OrderId, *, read: JournalLine, line: bytes, now: datetime) -> StoredLine:
-    """Keeps `line`, of which `read` is the reading. Raises Refused: JOURNAL_GAP, JOURNAL_FORKED."""
+    """Keeps `line` (with its line feed), of which `read` is the reading.
+
+    Raises Refused: NOT_THIS_ORDER for another token, JOURNAL_FORKED for a second line under one number,
+    JOURNAL_GAP for one that does not stand on the line before.
+    """
+    if read.token != orders.load(tx, key).token:
+        raise Refused(Code.NOT_THIS_ORDER, f"a journal line for {key} names another token")
     known = line_at(tx, key, read.seq)
     if known is not None:
         if known.line != line:
             raise Refused(Code.JOURNAL_FORKED, f"{key} has two journal lines {read.seq}")
         return known
     last = last_line(tx, key)
-    if last is not None and read.seq != last.seq + 1:
-        raise Refused(Code.JOURNAL_GAP, f"after line {last.seq} of {key} came line {read.seq}")
+    expected = (0, NOTHING_BEFORE) if last is None else (last.seq + 1, last.line_digest)
+    if (read.seq, read.previous) != expected:
+        raise Refused(Code.JOURNAL_GAP, f"line {read.seq} of {key} does not stand on the newest we have")
     new = StoredLine(
         erase_order=key,
         seq=read.seq,

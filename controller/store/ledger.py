@@ -20,7 +20,7 @@ import rfc8785
 from sqlalchemy import BigInteger, Column, Connection, Index, Row, String, Table, Text, func, insert, select
 
 from certificate import strict_json
-from certificate.errors import Refused
+from certificate.errors import Malformed, Refused
 from certificate.identifiers import DeprovisionId
 from controller.errors import Code
 from controller.states import State
@@ -76,16 +76,22 @@ class LedgerEvent:
             self.body_text.encode(), max_bytes=MAX_JSON_BYTES, what=f"ledger event {self.seq}"
         )
 
-    def sealed(self) -> str:
-        """The digest these fields should have."""
-        return _seal(
+    @property
+    def is_sealed(self) -> bool:
+        """Whether the digest is that of these very fields, and the body's text the canonical one."""
+        try:
+            body = self.body
+        except Malformed:
+            return False
+        seal = _seal(
             seq=self.seq,
             at=self.at,
             kind=self.kind,
             deprovision=self.deprovision,
-            body=self.body,
+            body=body,
             previous=self.previous,
         )
+        return seal == self.digest and rfc8785.dumps(body).decode() == self.body_text
 
     def line(self) -> str:
         """The event as one line of `ledger.jsonl`, without line feed; its digest can be computed from it."""
@@ -187,7 +193,7 @@ def check(tx: Connection) -> int:
             raise Refused(Code.LEDGER_BROKEN, f"event {count} is missing, {event.seq} follows")
         if event.previous != previous:
             raise Refused(Code.LEDGER_BROKEN, f"event {event.seq} does not stand on the one before")
-        if event.sealed() != event.digest:
+        if not event.is_sealed:
             raise Refused(Code.LEDGER_BROKEN, f"event {event.seq} was altered")
         previous = event.digest
     if count != (tx.scalar(select(func.count()).select_from(ledger_event)) or 0):

@@ -1,0 +1,213 @@
+"""A whole story as a bundle: order, evidence, outcome and summary, signed, logged and proven.
+
+`story` is honest from end to end; a test changes one thing in it, before or after signing, and says what
+verification answers. The claim is what `assurance` computes, unless the test writes another.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from certificate import trust as trust_module
+from certificate.assurance import judge, what_became
+from certificate.bundle import MEDIA_TYPE, Bundle, Document, LogProof
+from certificate.envelope import Envelope
+from certificate.log.entry import LogKind
+from certificate.policy import Policy
+from certificate.statements import Evidence, Order
+from certificate.statements.vocabulary import Result
+from certificate.trust import TrustRoot
+
+Change = tuple[str, Any]
+
+
+@dataclass
+class Story:
+    """What goes into a bundle. Lists of changes are (path, value) pairs for `altered`."""
+
+    tools: dict[str, Any]
+    purpose: str = "production"
+    order: Order | None = None
+    evidence: Evidence | None = None
+    approvals: tuple[Envelope, ...] = ()
+    decisions: tuple[Envelope, ...] = ()
+    allocation: Any = None
+    outcome_changes: list[Change] = field(default_factory=list)
+    summary_changes: list[Change] = field(default_factory=list)
+    summary: bool = True
+    #: In which order the log takes them.
+    logged: tuple[str, ...] = ("allocation", "order", "outcome", "summary")
+    signers: dict[str, Any] = field(default_factory=dict)
+    root: TrustRoot = field(init=False)
+    envelopes: dict[str, Envelope] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        tools = self.tools
+        self.root = tools["make_trust"](self.purpose)
+        self.table = tools["make_table"](purpose=self.purpose)
+        table = tools["signed"](self.table, tools["keys"].root)
+        plan = tools["make_plan"](validation_digest=table.payload_digest)
+        self.order = self.order or tools["make_order"](plan=plan, purpose=self.purpose)
+        self.envelopes["validation"] = table
+
+    @property
+    def told(self) -> Evidence:
+        if self.evidence is None:
+            self.evidence = self.tools["make_evidence"](self.order)
+        assert self.evidence is not None
+        return self.evidence
+
+    def ordered(self, path: str, value: Any) -> Story:
+        """Changes the order and plans again, so that plan and digest agree."""
+        order = self.tools["altered"](self.order, path, value)
+        self.order = self.tools["altered"](order, "plan_digest", order.plan.canonical_digest())
+        return self
+
+    def seen(self, path: str, value: Any) -> Story:
+        self.evidence = self.tools["altered"](self.told, path, value)
+        return self
+
+    def tabled(self, path: str, value: Any) -> Story:
+        """Changes the validation table, and the plan that names it."""
+        self.table = self.tools["altered"](self.table, path, value)
+        self.envelopes["validation"] = self.tools["signed"](self.table, self.tools["keys"].root)
+        return self.ordered("plan.validation_digest", self.envelopes["validation"].payload_digest)
+
+    def said(self, path: str, value: Any) -> Story:
+        self.outcome_changes.append((path, value))
+        return self
+
+    def summed(self, path: str, value: Any) -> Story:
+        self.summary_changes.append((path, value))
+        return self
+
+    def _altered(self, model: Any, changes: list[Change]) -> Any:
+        for path, value in changes:
+            model = self.tools["altered"](model, path, value)
+        return model
+
+    def build(self) -> Bundle:
+        tools, keys = self.tools, self.tools["keys"]
+        order, evidence = self.order, self.told
+        assert order is not None
+        entry = evidence.media[0]
+        medium = order.plan.media[0].commitment
+        claim = judge(order=order, evidence=evidence, commitment=medium)
+        order_envelope = tools["signed_order"](order, self.signers.get("order", keys.order))
+        evidence_envelope = tools["signed_evidence"](evidence, self.signers.get("evidence", keys.agent))
+        log_after = entry.commands[-1].status_log_after if entry.commands else "not_observed"
+        outcome = tools["make_outcome"](
+            order, evidence, order_digest=order_envelope.payload_digest, claim=dumped(claim)
+        )
+        validation = dumped(outcome)["validation"] if claim.result is Result.ERASED else "not_applicable"
+        computed: list[Change] = [
+            ("medium", dumped(entry.medium)),
+            ("sanitization.commands", [dumped(command) for command in entry.commands]),
+            ("sanitization.errors", list(entry.errors)),
+            ("verification.status_log_digest", tools["digest_of_hex"](log_after)),
+            ("verification.markers_committed", entry.markers.committed_count),
+            ("verification.markers_as_expected", 0),
+            ("validation", validation),
+        ]
+        outcome = self._altered(outcome, computed + self.outcome_changes)
+        outcome_envelope = tools["signed_outcome"](
+            outcome, evidence_envelope.write(), self.signers.get("outcome", keys.issuer)
+        )
+        summary = tools["make_summary"](
+            outcome,
+            claim=dumped(claim),
+            order_digests=[order_envelope.payload_digest],
+            media=[
+                {
+                    "commitment": outcome.medium.commitment,
+                    "became": what_became(outcome.claim).value,
+                    "outcome_digest": outcome_envelope.payload_digest,
+                    "decision_digest": "not_applicable",
+                }
+            ],
+        )
+        summary = self._altered(summary, self.summary_changes)
+        self.envelopes |= {
+            "order": order_envelope,
+            "evidence": evidence_envelope,
+            "outcome": outcome_envelope,
+            "summary": tools["signed"](summary, self.signers.get("summary", keys.issuer)),
+        }
+        if self.allocation is not None:
+            self.envelopes["allocation"] = tools["signed"](self.allocation, keys.issuer)
+        return self.bundled()
+
+    def bundled(self) -> Bundle:
+        """The envelopes as they stand, logged and proven."""
+        log = self.tools["make_log"](self.root)
+        logged = [
+            name for name in self.logged if name in self.envelopes and (name != "summary" or self.summary)
+        ]
+        seqs = {name: log.append(self.envelopes[name], LogKind(name)).seq for name in logged}
+        text = {name: envelope.write().decode() for name, envelope in self.envelopes.items()}
+        root = trust_module.sign(self.root, self.tools["keys"].root).write().decode()
+        return Bundle(
+            format=MEDIA_TYPE,
+            outcome=text["outcome"],
+            summary=text["summary"] if self.summary else None,
+            evidence=text["evidence"],
+            order=text["order"],
+            validation=text["validation"],
+            approvals=tuple(each.write().decode() for each in self.approvals),
+            decisions=tuple(each.write().decode() for each in self.decisions),
+            allocation=text.get("allocation"),
+            proofs=tuple(
+                LogProof(document=Document(name), proof=log.proof(seq).write().decode())
+                for name, seq in seqs.items()
+            ),
+            trust_roots=(root,),
+        )
+
+
+def dumped(model: Any) -> Any:
+    return model.model_dump(mode="json", by_alias=True)
+
+
+@pytest.fixture(scope="session")
+def tools(request: pytest.FixtureRequest) -> dict[str, Any]:
+    """The builders of the folder above, by name."""
+    names = (
+        "make_trust make_table make_plan make_order make_evidence make_outcome make_summary make_log "
+        "make_approval make_decision make_allocation keys altered "
+        "signed signed_order signed_evidence signed_outcome"
+    )
+    found: dict[str, Any] = {name: request.getfixturevalue(name) for name in names.split()}
+
+    def digest_of_hex(raw: str) -> str:
+        return raw if raw == "not_observed" else hashlib.sha256(bytes.fromhex(raw)).hexdigest()
+
+    return found | {"digest_of_hex": digest_of_hex}
+
+
+@pytest.fixture
+def story(tools: dict[str, Any]) -> Story:
+    return Story(tools)
+
+
+@pytest.fixture
+def make_story(tools: dict[str, Any]) -> Callable[..., Story]:
+    return lambda **changes: Story(tools, **changes)
+
+
+@pytest.fixture
+def demonstration(tools: dict[str, Any]) -> Story:
+    """The demonstration's kind of bundle: emulated media under a demonstration root."""
+    return Story(tools, purpose="demonstration").seen("media.0.medium.device_class", "emulated")
+
+
+@pytest.fixture(scope="session")
+def demo_policy(altered: Callable[..., Any]) -> Policy:
+    """A file that accepts a demonstration by name."""
+    policy = altered(Policy.production(), "purposes", ["demonstration"])
+    accepted: Policy = altered(policy, "device_classes", ["emulated"])
+    return accepted

@@ -17,7 +17,6 @@ from controller.boot.configuration import BootConfiguration
 from controller.boot.proof import ProvenBoot, verify_hello
 from controller.errors import Code
 
-
 EVIDENCE_KEY = PrivateKey.from_seed(b"e" * 32)
 HOST_KEY = PrivateKey.from_seed(b"h" * 32)
 #: `openssl dgst -sha256 -mac HMAC -macopt hexkey:7373...73` over the bytes that FORMATS.md lists.

@@ -34,7 +34,7 @@ from certificate.statements.vocabulary import (
     ValidationDecision,
 )
 from certificate.trust import TrustRoot
-from controller.configuration import configuration_at
+from controller.configuration import Configuration, configuration_at, parse_configuration
 from controller.configuration_template import configuration_template
 from controller.errors import Code
 from controller.home import Home, write_durably
@@ -94,14 +94,7 @@ def found(
     home.create_folders()
     with home.locked():
         _refuse_used(home)
-        if not home.configuration.exists():
-            write_durably(home.configuration, configuration_template(domain=founding.domain))
-        configuration = configuration_at(home)
-        if configuration.provider.domain != founding.domain:
-            raise Refused(
-                Code.CONFIGURATION_INVALID,
-                f"provider.domain is {configuration.provider.domain}, not {founding.domain}",
-            )
+        configuration = _configuration(home, founding.domain)
         root_key, keyring = Keyring.create(home.keys, passphrase=passphrase, randomness=randomness)
         issued_at = now.replace(microsecond=0)
         root = _trust_root(founding, root_key, keyring, issued_at, randomness(16))
@@ -132,6 +125,20 @@ def _refuse_used(home: Home) -> None:
                 f"{path} is there, but no trust root: an init ended half-way",
                 remedy="Remove keys, policy, state and trust here (nothing used them) and run init again.",
             )
+
+
+def _configuration(home: Home, domain: str) -> Configuration:
+    """The one that is there, else the template. A domain that no file may name never gets into one."""
+    template = configuration_template(domain=domain)
+    parse_configuration(template, name="--domain")
+    if not home.configuration.exists():
+        write_durably(home.configuration, template)
+    configuration = configuration_at(home)
+    if configuration.provider.domain != domain:
+        raise Refused(
+            Code.CONFIGURATION_INVALID, f"provider.domain is {configuration.provider.domain}, not {domain}"
+        )
+    return configuration
 
 
 def _trust_root(

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+import os
+import shutil
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from certificate.identifiers import DeprovisionId, HostId, OrderId, TenancyId
+from certificate.keys import PrivateKey
 from certificate.messages import TokenState
+from certificate.statements import Purpose
 from certificate.statements.statement import Seen
 from certificate.statements.vocabulary import BootTrust, Result, Trigger, ValidationDecision
 from controller import facts as f
+from controller.founding import Founded, Founding, found
+from controller.home import Home
+from controller.keyring import Keyring
 from controller.states import State
 
 
@@ -195,3 +203,42 @@ class Story:
 @pytest.fixture(scope="session")
 def story() -> Story:
     return Story()
+
+
+@dataclass(frozen=True, kw_only=True)
+class FoundedHome:
+    """A home that `init` made, and what opens it."""
+
+    home: Home
+    founded: Founded
+    passphrase: bytes
+    operators: tuple[PrivateKey, PrivateKey]
+
+
+@pytest.fixture(scope="session")
+def founded_once(tmp_path_factory: pytest.TempPathFactory) -> FoundedHome:
+    """Made once, because bcrypt is slow. Tests that change anything take `founded`."""
+    operators = (PrivateKey.from_seed(b"a" * 32), PrivateKey.from_seed(b"b" * 32))
+    home = Home(tmp_path_factory.mktemp("founded") / "home")
+    founding = Founding(
+        domain="demo.example",
+        purpose=Purpose.DEMONSTRATION,
+        operators=(operators[0].public, operators[1].public),
+    )
+    passphrase = b"a long passphrase"
+    now = datetime(2026, 11, 20, 12, 0, 0, 654321, tzinfo=UTC)
+    founded = found(home, founding, passphrase=passphrase, now=now, randomness=os.urandom)
+    return FoundedHome(home=home, founded=founded, passphrase=passphrase, operators=operators)
+
+
+@pytest.fixture
+def founded(founded_once: FoundedHome, tmp_path: Path) -> FoundedHome:
+    """A copy of the founded home, for this test alone."""
+    home = Home(Path(shutil.copytree(founded_once.home.path, tmp_path / "home")))
+    return replace(founded_once, home=home, founded=replace(founded_once.founded, home=home))
+
+
+@pytest.fixture(scope="session")
+def founded_keyring(founded_once: FoundedHome) -> Keyring:
+    """The keyring of the founded home and of every copy."""
+    return Keyring.open(founded_once.home.keys, passphrase=founded_once.passphrase)

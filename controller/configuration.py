@@ -60,7 +60,6 @@ class Limits(Table):
     per_hour: Annotated[int, Field(ge=1, le=10_000)] = 4
     per_day: Annotated[int, Field(ge=1, le=100_000)] = 20
     per_rack_per_day: Annotated[int, Field(ge=1, le=100_000)] = 8
-    per_customer_per_day: Annotated[int, Field(ge=1, le=100_000)] = 8
 
 
 class Lifecycle(Table):
@@ -114,6 +113,14 @@ class ChannelSettings(Table):
     connect_timeout: Duration = timedelta(seconds=20)
 
 
+class NoticeSettings(Table):
+    """A command that tells the customer; with exit code 0, what it prints is the delivery record."""
+
+    kind: Literal["command"] = "command"
+    command: Command
+    timeout: Duration = timedelta(seconds=60)
+
+
 class WebhookSettings(Table):
     """Where signed webhooks are received, and the file with the secret (`whsec_...`)."""
 
@@ -138,6 +145,8 @@ class Configuration(Table):
     quarantine: QuarantineSettings
     boot: BootSettings
     channel: ChannelSettings = ChannelSettings()
+    #: Without this table the policy asks for no notice, and orders name none.
+    notice: NoticeSettings | None = None
     webhook: WebhookSettings | None = None
     anchor: AnchorSettings | None = None
 

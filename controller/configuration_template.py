@@ -23,7 +23,6 @@ approver_inert = "PT72H"        # a new operator's approvals count for nothing u
 per_hour = 4
 per_day = 20
 per_rack_per_day = 8
-per_customer_per_day = 8
 
 [source]                        # expunge_subscription, expunge_tenancy, expunge_heartbeat; a read-only role
 kind = "sql_view"

@@ -64,6 +64,8 @@ class Code(RefusalCode):
     """The codes of `controller`."""
 
     # any change of state (store, advance)
+    # lifecycle, advance
+    PERSON_MUST_DECIDE = "PERSON_MUST_DECIDE", "See expunge show for what is known; only a command leads on."
     LOST_RACE = "LOST_RACE", "Nothing to repair: the other worker's move stands; look again."
     # guards: has the customer left
     TENANCY_NONE_KNOWN = (

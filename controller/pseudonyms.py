@@ -29,3 +29,7 @@ class Pseudonyms:
     def customer(self, text: str) -> str:
         """Of whoever a host is let to or belongs to, as the provider names them."""
         return pseudonym(key=self.key, domain="customer/v1", value=text)
+
+    def place(self, text: str) -> str:
+        """Of a site or a machine as the provider names it."""
+        return pseudonym(key=self.key, domain="place/v1", value=text)

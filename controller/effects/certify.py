@@ -1,0 +1,144 @@
+"""Sign and log an outcome for each medium and a summary for the host, and check the bundle as a stranger
+would.
+
+Rules: bytes are fixed first (draft), signed outside, logged once; repeating continues where it stopped. An
+outcome that does not say `erased` is signed and logged as well, on the way to a person; a summary only when
+every medium is accepted. Nothing is released before `verify()` passes for every bundle under the provider's
+own policy.
+"""
+
+from __future__ import annotations
+
+import hashlib
+
+from certificate import envelope as dsse
+from certificate.envelope import Envelope
+from certificate.identifiers import OutcomeId
+from certificate.statements.order import Anchor
+from certificate.statements.outcome import Custody
+from certificate.statements.statement import NOT_OBSERVED
+from certificate.statements.vocabulary import Result, ValidationDecision
+from certificate.verify import verify
+from controller import certify, checkpointing
+from controller.bundles import assemble
+from controller.case import Case
+from controller.certify import Verdict
+from controller.effects.judge import Record, record_of
+from controller.intent import anchor
+from controller.program import NONCE_BYTES, Program
+from controller.store import outcomes, tenancies
+from controller.store.outcomes import StoredOutcome
+
+
+def perform(program: Program, case: Case) -> None:
+    """Raises Refused where a document cannot be made or a bundle does not verify."""
+    record = record_of(program, case)
+    issued = tuple(_outcome(program, case, record, verdict) for verdict in record.verdicts)
+    checkpointing.sign_due(program)
+    accepted = all(
+        verdict.claim.result is Result.ERASED and verdict.decision is ValidationDecision.ACCEPT
+        for verdict in record.verdicts
+    )
+    if not accepted:
+        return
+    _summary(program, case, record, issued)
+    checkpointing.sign_due(program)
+    for outcome in issued:
+        with program.store.snapshot() as tx:
+            bundle = assemble(tx, outcomes.load(tx, outcome.id), program.documents.signed_files).bundle
+        verify(bundle, program.documents.trust, program.documents.policy)
+    with program.store.transaction() as tx:
+        digest = program.documents.policy.digest()
+        outcomes.record_verified(tx, case.id, policy_digest=digest, now=program.clock())
+
+
+def _outcome(program: Program, case: Case, record: Record, verdict: Verdict) -> StoredOutcome:
+    """Drafted, signed and logged; whichever of these was done before is not done again."""
+    attempt = case.deprovision.attempt
+    with program.store.transaction() as tx:
+        stored = outcomes.of_medium(tx, case.id, attempt=attempt, medium=verdict.commitment)
+        if stored is None:
+            number = outcomes.next_issuer_seq(tx)
+            issue = _issue(program, number, anchor(tx, program))
+            outcome = OutcomeId.from_random(program.random_bytes(NONCE_BYTES))
+            statement = certify.make_outcome(
+                outcome=outcome,
+                issue=issue,
+                order=record.order,
+                order_digest=record.order_digest,
+                evidence=record.evidence,
+                evidence_digest=record.stored_evidence.payload_digest,
+                evidence_file_digest=hashlib.sha256(record.stored_evidence.envelope).hexdigest(),
+                verdict=verdict,
+                custody=_custody(program, case),
+                decided_at=issue.issued_at,
+            )
+            stored = outcomes.draft(
+                tx,
+                id=outcome,
+                deprovision=case.id,
+                attempt=attempt,
+                medium=verdict.commitment,
+                issuer_seq=number,
+                result=verdict.claim.result,
+                payload=statement.payload(),
+                now=program.clock(),
+            )
+    if stored.is_issued:
+        return stored
+    envelope = _signed(program, stored.payload)
+    with program.store.transaction() as tx:
+        return outcomes.issue(tx, stored.id, envelope=envelope, now=program.clock())
+
+
+def _summary(program: Program, case: Case, record: Record, issued: tuple[StoredOutcome, ...]) -> None:
+    with program.store.transaction() as tx:
+        stored = outcomes.summary_of(tx, case.id)
+        if stored is None:
+            statement = certify.make_summary(
+                issue=_issue(program, 0, anchor(tx, program)),
+                order=record.order,
+                order_digest=record.order_digest,
+                evidence=record.evidence,
+                verdicts=record.verdicts,
+                outcome_digests={outcome.medium: outcome.payload_digest for outcome in issued},
+                custody=_custody(program, case),
+            )
+            stored = outcomes.draft_summary(tx, case.id, payload=statement.payload(), now=program.clock())
+    if stored.is_issued:
+        return
+    envelope = _signed(program, stored.payload)
+    with program.store.transaction() as tx:
+        outcomes.issue_summary(tx, case.id, envelope=envelope, now=program.clock())
+
+
+def _signed(program: Program, payload: bytes) -> Envelope:
+    return dsse.sign(payload, program.keyring.issuer)
+
+
+def _issue(program: Program, number: int, at: Anchor) -> certify.Issue:
+    return certify.Issue(
+        issuer=program.keyring.issuer.public.keyid,
+        issuer_seq=number,
+        anchor=at,
+        nonce=program.nonce(),
+        issued_at=program.whole_second(),
+    )
+
+
+def _custody(program: Program, case: Case) -> Custody:
+    """Where the medium was let, as pseudonyms; what the record does not say is not observed."""
+    own = case.own_tenancy
+    with program.store.snapshot() as tx:
+        allocation = None if own is None else tenancies.allocation_of(tx, own.id)
+    names = program.pseudonyms
+    return Custody(
+        site_ref=names.place(case.host.site),
+        asset_ref=names.place(case.host.asset_tag),
+        tenant_ref=case.host.customer_ref or "not_applicable",
+        subscription_ref="not_applicable" if own is None else own.subscription_ref,
+        tenancy_ref="not_applicable" if own is None else own.tenancy_ref,
+        allocation_ref=NOT_OBSERVED if allocation is None else allocation.payload_digest,
+        media_source=NOT_OBSERVED,
+        data_class=case.deprovision.data_class,
+    )

@@ -1,0 +1,98 @@
+"""Follow the journal of a dispatched order: keep each line, acknowledge what may be acknowledged, keep the
+evidence.
+
+Rules (DESIGN.md, rule 4): a line is stored before anything is answered; each acknowledgement is a transaction
+in which `may_acknowledge` runs on new observations and the grant is stored, and only then is it sent; a
+refused step gets no acknowledgement, so it is never begun, and following ends there: `decide` says what
+happens next. Every step counts as irreversible, because an agent of another release may know more kinds of
+them than we do.
+"""
+
+from __future__ import annotations
+
+from certificate import envelope as dsse
+from certificate.errors import Code as CertificateCode
+from certificate.errors import Malformed, Refused
+from certificate.messages import Ack, Follow, JournalEnd, JournalLine
+from controller import knowledge
+from controller.advance import LEASE
+from controller.case import Case
+from controller.channels import Channel
+from controller.errors import Code
+from controller.lifecycle import may_acknowledge, questions_to_acknowledge
+from controller.observe import questioning
+from controller.program import Program
+from controller.store import deprovisions, evidence, journal
+from controller.store.orders import StoredOrder
+
+#: The kind of line that carries the signed evidence and its annex.
+EVIDENCE = "evidence"
+
+
+def perform(program: Program, case: Case, *, fence: int) -> None:
+    """Until the journal ends. `fence`: of the lease under which we collect.
+
+    Raises Refused where a step may not be acknowledged, Unreachable, or Unanswered: then ask for the status.
+    """
+    order, boot = case.order, case.boot
+    if order is None or boot is None or boot.host_key_blob is None:
+        raise Refused(Code.ORDER_MISSING, "there is no order to follow")
+    with program.route(case.host).open(host_key_blob=bytes.fromhex(boot.host_key_blob)) as channel:
+        for line in channel.follow(Follow(token=order.token, from_seq=_first_open(program, order))):
+            if isinstance(line, JournalEnd):
+                return
+            _keep(program, case, order, line, fence=fence)
+            if line.needs_ack:
+                _acknowledge(program, case, order, line, channel, fence=fence)
+
+
+def _first_open(program: Program, order: StoredOrder) -> int:
+    """The first line that is not stored, or that asked and got no acknowledgement yet."""
+    with program.store.snapshot() as tx:
+        stored = journal.lines(tx, order.id)
+        granted = {ack.seq for ack in journal.acknowledgements(tx, order.id)}
+    waiting = [line.seq for line in stored if line.needs_ack and line.seq not in granted]
+    after = stored[-1].seq + 1 if stored else 0
+    return min([*waiting, after])
+
+
+def _keep(program: Program, case: Case, order: StoredOrder, line: JournalLine, *, fence: int) -> None:
+    now = program.clock()
+    with program.store.transaction() as tx:
+        deprovisions.heartbeat(tx, case.id, fence=fence, now=now, lease=LEASE)
+        journal.store_line(tx, order.id, read=line, line=line.write(), now=now)
+        if line.kind == EVIDENCE:
+            envelope, annex = _evidence(program, order, line)
+            evidence.receive(tx, order.id, envelope=envelope, annex=annex, now=now)
+
+
+def _evidence(program: Program, order: StoredOrder, line: JournalLine) -> tuple[dsse.Envelope, bytes]:
+    """The envelope, signed by the boot the order names, and its annex. Raises Malformed or Untrusted."""
+    try:
+        envelope, annex = line.body["envelope"].encode(), line.body["annex"].encode()
+    except KeyError as missing:
+        raise Malformed(CertificateCode.LINE_INVALID, f"the evidence line lacks {missing}") from None
+    program.documents.trust.open_evidence(envelope, boot_id=order.boot_id)
+    return dsse.read(envelope), annex
+
+
+def _acknowledge(
+    program: Program, case: Case, order: StoredOrder, line: JournalLine, channel: Channel, *, fence: int
+) -> None:
+    """Ask what has to be asked, then decide, grant and only then tell."""
+    with program.store.snapshot() as tx:
+        now = program.clock()
+        questions = questions_to_acknowledge(knowledge.load(tx, program, case, now=now), now)
+    questioning.ask_all(program, case, questions)
+    with program.store.transaction() as tx:
+        now = program.clock()
+        may_acknowledge(
+            knowledge.load(tx, program, case, now=now),
+            now,
+            token=line.token,
+            boot_id=order.boot_id,
+            step=line.step,
+            is_irreversible=True,
+        )
+        journal.grant(tx, order.id, seq=line.seq, fence=fence, now=now)
+    channel.ask(Ack(token=order.token, boot_id=order.boot_id, seq=line.seq, step=line.step))

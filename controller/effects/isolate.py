@@ -1,0 +1,12 @@
+"""Cut the tenant's side off. Whether it is cut, the read-back says."""
+
+from __future__ import annotations
+
+from controller.case import Case
+from controller.observe.host import target_of
+from controller.program import Program
+
+
+def perform(program: Program, case: Case) -> None:
+    """Raises Refused (nothing was done) or Unanswered (unknown what was)."""
+    program.quarantine.isolate(target_of(case.host))

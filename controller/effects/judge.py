@@ -1,0 +1,71 @@
+"""Compute the verdict of each medium from the stored order and evidence, and keep it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from certificate.errors import Refused
+from certificate.statements import Evidence, Order
+from certificate.statements.vocabulary import ValidationDecision
+from controller import certify
+from controller.case import Case
+from controller.errors import Code
+from controller.program import Program
+from controller.store import evidence
+from controller.store.evidence import StoredEvidence
+from controller.store.orders import StoredOrder
+
+
+@dataclass(frozen=True, kw_only=True)
+class Record:
+    """An order and what came of it, opened and verified."""
+
+    stored_order: StoredOrder
+    order: Order
+    order_digest: str
+    stored_evidence: StoredEvidence
+    evidence: Evidence
+    verdicts: tuple[certify.Verdict, ...]
+
+
+def record_of(program: Program, case: Case) -> Record:
+    """Raises Refused for what is not there, Untrusted for what does not verify."""
+    stored = case.order
+    if stored is None:
+        raise Refused(Code.ORDER_MISSING, "there is no order")
+    with program.store.snapshot() as tx:
+        kept = evidence.of_order(tx, stored.id)
+    if kept is None:
+        raise Refused(Code.NOT_IN_STORE, f"{stored.id} has no evidence")
+    trust = program.documents.trust
+    ordered, digest = trust.open_statement(stored.envelope, Order, seq=stored.log_seq)
+    seen, _ = trust.open_evidence(kept.envelope, boot_id=stored.boot_id)
+    return Record(
+        stored_order=stored,
+        order=ordered.predicate,
+        order_digest=digest,
+        stored_evidence=kept,
+        evidence=seen.predicate,
+        verdicts=certify.judge(
+            order=ordered.predicate, evidence=seen.predicate, table=program.documents.table
+        ),
+    )
+
+
+def perform(program: Program, case: Case) -> None:
+    """Raises as `record_of`; LostRace and ALREADY_STORED where other verdicts stand."""
+    record = record_of(program, case)
+    verdicts = [
+        evidence.Verdict(
+            medium=verdict.commitment,
+            result=verdict.claim.result,
+            # The table accepts only what is erased; anything else is a person's to decide.
+            decision=ValidationDecision.ESCALATE
+            if verdict.decision == certify.NOT_APPLICABLE
+            else ValidationDecision(verdict.decision),
+            claim=verdict.claim.model_dump(mode="json"),
+        )
+        for verdict in record.verdicts
+    ]
+    with program.store.transaction() as tx:
+        evidence.record_verdicts(tx, record.stored_order.id, verdicts, now=program.clock())

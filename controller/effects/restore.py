@@ -1,0 +1,19 @@
+"""End the erase environment where one was begun, then give the tenant's side back. The read-back says whether
+it is.
+
+In this order, because a host in the erase environment must never be reachable from the tenant's side.
+"""
+
+from __future__ import annotations
+
+from controller.case import Case
+from controller.observe.host import target_of
+from controller.program import Program
+
+
+def perform(program: Program, case: Case) -> None:
+    """Raises Refused (nothing was done) or Unanswered (unknown what was)."""
+    target = target_of(case.host)
+    if case.boot is not None:
+        program.boot.stop(target)
+    program.quarantine.restore(target)

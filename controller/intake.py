@@ -1,0 +1,135 @@
+"""From what the source says to a scheduled deprovision: hosts' tenancies are learnt, hints and polls make us
+ask.
+
+Rules (DESIGN.md, rule 1): a hint makes us ask and is never believed; only a stored answer `ended` for a
+tenancy of a host without a live deprovision schedules one, in the transaction that looks at the answer; a
+tenancy that was brought to its end (released, destroyed, closed) is not begun again, one that was cancelled
+may be. A host whose list of tenancies the source cannot vouch for schedules nothing.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from sqlalchemy import Connection
+
+from certificate.errors import Refused
+from certificate.identifiers import DeprovisionId
+from certificate.statements.vocabulary import Trigger
+from controller.facts import Answer, Disposition, Question
+from controller.observe import source
+from controller.program import NONCE_BYTES, Program
+from controller.sources import SubscriptionState
+from controller.states import State
+from controller.store import deprovisions, hints, hosts, observations, private, tenancies
+from controller.store.hosts import Host
+from controller.store.tenancies import Tenancy
+
+#: Between two polls of a source nobody gave a hint about: the longest an ended subscription stays unnoticed.
+POLL_EVERY = timedelta(minutes=5)
+#: Hints taken up in one round; the rest wait for the next.
+HINTS_A_ROUND = 1000
+#: A host that was just added waits for its list of tenancies no longer than this.
+LEARN_EVERY = timedelta(minutes=5)
+
+
+def learn(program: Program) -> None:
+    """Asks for the tenancies of every rented host whose list is missing or old."""
+    now = program.clock()
+    with program.store.snapshot() as tx:
+        due = [host for host in hosts.all_hosts(tx) if _is_list_due(tx, host, now - LEARN_EVERY)]
+    for host in due:
+        source.tenancy_list(program, host)
+
+
+def take_hints(program: Program) -> int:
+    """Asks about every subscription somebody gave a hint about, schedules what has ended; how many hints were
+    taken.
+    """
+    with program.store.snapshot() as tx:
+        open_hints = hints.untaken(tx, limit=HINTS_A_ROUND)
+        told = {hint.subscription_ref for hint in open_hints}
+        concerned = [tenancy for ref in sorted(told) for tenancy in tenancies.of_subscription(tx, ref)]
+    for tenancy in concerned:
+        _ask_and_schedule(program, tenancy)
+    with program.store.transaction() as tx:
+        for hint in open_hints:
+            hints.take(tx, hint.sequence, now=program.clock())
+    return len(open_hints)
+
+
+def poll(program: Program) -> None:
+    """Asks the source which of its subscriptions changed, and about each of those."""
+    with program.store.snapshot() as tx:
+        known = [tenancy for host in hosts.all_hosts(tx) for tenancy in tenancies.of_host(tx, host.id)]
+        plain = {_plain(tx, program, tenancy): tenancy for tenancy in known}
+        believed = {name: _believed(tx, tenancy) for name, tenancy in plain.items() if name is not None}
+    for hint in program.source.hints(believed).hints:
+        tenancy = plain.get(hint.subscription)
+        if tenancy is not None:
+            _ask_and_schedule(program, tenancy)
+
+
+def _ask_and_schedule(program: Program, tenancy: Tenancy) -> None:
+    source.subscription(program, tenancy)
+    with program.store.transaction() as tx:
+        live = deprovisions.live_of_host(tx, tenancy.host)
+        if live is not None:
+            deprovisions.wake(tx, live.id, now=program.clock())
+            return
+        if _has_ended(tx, tenancy) and not _is_done(tx, tenancy):
+            _schedule(tx, program, tenancy)
+
+
+def _schedule(tx: Connection, program: Program, tenancy: Tenancy) -> None:
+    now, lifecycle = program.clock(), program.configuration.lifecycle
+    host = hosts.load(tx, tenancy.host)
+    if host.disposition is not Disposition.RENTED:
+        return
+    try:
+        deprovisions.schedule(
+            tx,
+            id=DeprovisionId.from_random(program.random_bytes(NONCE_BYTES)),
+            host_id=host.id,
+            tenancy_id=tenancy.id,
+            trigger=Trigger.ENDED,
+            data_class=tenancy.data_class,
+            policy_version=program.configuration.policy_version,
+            policy_digest=program.configuration.policy_digest,
+            grace_until=now + lifecycle.grace,
+            dwell_seconds=round(lifecycle.dwell.total_seconds()),
+            now=now,
+        )
+    except Refused:
+        # Somebody scheduled this host between our look and now; theirs stands.
+        return
+
+
+def _is_list_due(tx: Connection, host: Host, before: datetime) -> bool:
+    latest = observations.latest(tx, Question.TENANCIES, host.id)
+    return latest is None or latest.asked.asked_at < before
+
+
+def _has_ended(tx: Connection, tenancy: Tenancy) -> bool:
+    latest = observations.latest(tx, Question.SUBSCRIPTION, tenancy.id)
+    return latest is not None and latest.asked.answer == Answer.ENDED.value
+
+
+def _is_done(tx: Connection, tenancy: Tenancy) -> bool:
+    return any(each.state is not State.CANCELLED for each in deprovisions.of_tenancy(tx, tenancy.id))
+
+
+def _plain(tx: Connection, program: Program, tenancy: Tenancy) -> str | None:
+    return private.read(
+        tx,
+        subject_ref=tenancy.subscription_ref,
+        kind=source.SUBSCRIPTION_TEXT,
+        master_key=program.keyring.private_text_key,
+    )
+
+
+def _believed(tx: Connection, tenancy: Tenancy) -> SubscriptionState:
+    latest = observations.latest(tx, Question.SUBSCRIPTION, tenancy.id)
+    if latest is None or latest.answered is None or latest.answered.answer is None:
+        return SubscriptionState.UNKNOWN
+    return SubscriptionState(latest.answered.answer)

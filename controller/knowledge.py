@@ -1,0 +1,355 @@
+"""What the store knows of one deprovision, as the `Facts` that `decide` is given: one transaction, nothing
+added.
+
+Rules: an observation is handed on as it was asked and answered; a contrary answer of a subscription is a
+change of its tenancy at the instant it was stored; an inventory is compared with the record, and a drive that
+no technique of the floor reaches counts as refused; caps are counted in the transaction that would use them
+up. Whether any of it suffices, the guards say.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from sqlalchemy import Connection
+
+from certificate import selection
+from certificate.errors import Refused
+from certificate.messages import InventoryAnswer, TokenState
+from certificate.statements import Plan
+from certificate.statements.statement import Seen, read_model
+from certificate.statements.vocabulary import Method
+from controller import case as cases
+from controller import limits
+from controller.case import Case
+from controller.effects.make_plan import inventory_line
+from controller.facts import (
+    AgentObservation,
+    Answer,
+    ApprovalFacts,
+    BootFacts,
+    ClockObservation,
+    Effect,
+    EffectBegun,
+    Facts,
+    HelloObservation,
+    HoldFacts,
+    InventoryFacts,
+    IsolationObservation,
+    OrderFacts,
+    PlanFacts,
+    Question,
+    SubscriptionObservation,
+    TenancyFacts,
+    TenancyListObservation,
+    VerdictFacts,
+)
+from controller.observe.source import COMPLETE
+from controller.plan import compare
+from controller.program import Program
+from controller.spool import HintEvent
+from controller.store import (
+    effects_begun,
+    evidence,
+    hints,
+    journal,
+    log_rows,
+    observations,
+    orders,
+    outcomes,
+    plans,
+    stops,
+)
+from controller.store.observations import StoredObservation
+from controller.store.tenancies import Tenancy
+
+#: Effects on the network count in any attempt, because a switch does not know attempts.
+ON_THE_NETWORK = (Effect.ISOLATE, Effect.RESTORE)
+
+
+def facts_of(tx: Connection, program: Program, case: Case, *, now: datetime) -> Facts:
+    """The facts as this transaction sees them. `now` is only what caps are counted back from."""
+    row, order = case.deprovision, case.order
+    rule = program.documents.table.rule(row.data_class)
+    stopped = stops.standing(tx, case.host.id)
+    verdicts = () if order is None else evidence.verdicts_of(tx, order.id)
+    summary = outcomes.summary_of(tx, case.id)
+    return Facts(
+        deprovision=case.id,
+        host=case.host.id,
+        tenancy=row.tenancy,
+        state=row.state,
+        attempt=row.attempt,
+        fence=row.fence,
+        entered_at=row.entered_at,
+        deadline_at=row.deadline_at,
+        trigger=row.trigger,
+        disposition=case.host.disposition,
+        data_class=row.data_class,
+        grace_until=row.grace_until,
+        dwell=timedelta(seconds=row.dwell_seconds),
+        boot_takes=program.configuration.boot.timeout,
+        tenancies=tuple(_tenancy(tx, tenancy) for tenancy in case.tenancies),
+        tenancy_list=_tenancy_list(tx, case),
+        clock=_clock(tx, program),
+        newest_signed_at=_newest_signed_at(tx),
+        isolation=_isolation(tx, case),
+        boot=_boot(case),
+        inventory=_inventory(case, floor=None if rule is None else rule.floor),
+        hello=_hello(tx, case),
+        plan=_plan(case),
+        approvals_required=None if rule is None else rule.approvals_required,
+        approvals=_approvals(tx, case),
+        order=_order(tx, case),
+        has_open_earlier_order=any(
+            sent.attempt < row.attempt for sent in orders.dispatched_without_absence(tx, case.id)
+        ),
+        last_acknowledged_at=journal.last_granted_at(tx, case.id),
+        agent=_agent(tx, case),
+        is_evidence_in=order is not None and evidence.of_order(tx, order.id) is not None,
+        verdicts=tuple(VerdictFacts(medium=v.medium, result=v.result, decision=v.decision) for v in verdicts),
+        are_outcomes_logged=_are_outcomes_logged(tx, case),
+        is_summary_logged=summary is not None and _is_logged(tx, summary.log_seq),
+        does_bundle_verify=summary is not None
+        and summary.verified_under == program.documents.policy.digest(),
+        holds=tuple(
+            HoldFacts(author=stop.author, matter=stop.matter, review_at=stop.review_at)
+            for stop in stopped
+            if stop.host is not None
+        ),
+        is_frozen=any(stop.host is None for stop in stopped),
+        limits_reached=limits.reached(tx, program.configuration.limits, case, now=now),
+        is_store_current=not program.keeper.compare(tx).is_frozen,
+        are_notices_settled=program.notice is None or bool(effects_begun.notices_of(tx, case.id)),
+        has_live_order_elsewhere=bool(orders.live_elsewhere(tx, case.host.id, besides=case.id)),
+        effects_begun=_effects_begun(tx, case),
+    )
+
+
+def load(tx: Connection, program: Program, case: Case, *, now: datetime) -> Facts:
+    """As `facts_of`, for a case that is read again in this transaction."""
+    return facts_of(tx, program, cases.load(tx, case.id), now=now)
+
+
+def _newest(tx: Connection, question: Question, about: str) -> StoredObservation | None:
+    latest = observations.latest(tx, question, about)
+    return None if latest is None else latest.asked
+
+
+def _tenancy(tx: Connection, tenancy: Tenancy) -> TenancyFacts:
+    contrary = observations.latest_contrary(
+        tx, Question.SUBSCRIPTION, tenancy.id, other_than={Answer.ENDED.value}
+    )
+    changes = [tenancy.changed_at]
+    if contrary is not None and contrary.answered_at is not None:
+        changes.append(contrary.answered_at)
+    hint = hints.latest(tx, tenancy.subscription_ref)
+    renewal = hints.latest(tx, tenancy.subscription_ref, event=HintEvent.RENEWED)
+    return TenancyFacts(
+        tenancy=tenancy.id,
+        starts_at=tenancy.starts_at,
+        ends_at=tenancy.ends_at,
+        last_hint_at=None if hint is None else hint.received_at,
+        last_renewal_hint_at=None if renewal is None else renewal.received_at,
+        last_change_at=max(changes),
+        latest=_subscription(_newest(tx, Question.SUBSCRIPTION, tenancy.id)),
+    )
+
+
+def _subscription(seen: StoredObservation | None) -> SubscriptionObservation | None:
+    if seen is None:
+        return None
+    return SubscriptionObservation(
+        sequence=seen.sequence,
+        asked_at=seen.asked_at,
+        answered_at=seen.answered_at,
+        answer=Answer.UNKNOWN if seen.answer is None else Answer(seen.answer),
+        changed_at=_instant(seen, "changed_at"),
+    )
+
+
+def _tenancy_list(tx: Connection, case: Case) -> TenancyListObservation | None:
+    seen = _newest(tx, Question.TENANCIES, case.host.id)
+    if seen is None:
+        return None
+    return TenancyListObservation(
+        sequence=seen.sequence,
+        asked_at=seen.asked_at,
+        answered_at=seen.answered_at,
+        is_complete=Seen.NOT_OBSERVED if seen.answer is None else Seen.that(seen.answer == COMPLETE),
+        names=tuple((seen.detail or {}).get("names", ())),
+    )
+
+
+def _clock(tx: Connection, program: Program) -> ClockObservation | None:
+    seen = _newest(tx, Question.CLOCK, program.configuration.source.name)
+    if seen is None:
+        return None
+    difference = (seen.detail or {}).get("difference_seconds")
+    return ClockObservation(
+        sequence=seen.sequence,
+        asked_at=seen.asked_at,
+        answered_at=seen.answered_at,
+        difference_seconds=difference,
+    )
+
+
+def _newest_signed_at(tx: Connection) -> datetime | None:
+    checkpoint = log_rows.latest_checkpoint(tx)
+    return None if checkpoint is None else checkpoint.stored_at
+
+
+def _isolation(tx: Connection, case: Case) -> IsolationObservation | None:
+    seen = _newest(tx, Question.ISOLATION, case.host.id)
+    if seen is None:
+        return None
+    return IsolationObservation(
+        sequence=seen.sequence,
+        asked_at=seen.asked_at,
+        answered_at=seen.answered_at,
+        tenant_side_cut=_seen(seen.answer),
+        our_side_reachable=_seen((seen.detail or {}).get("our_side_reachable")),
+    )
+
+
+def _seen(word: str | None) -> Seen:
+    return Seen(word) if word in (Seen.YES.value, Seen.NO.value) else Seen.NOT_OBSERVED
+
+
+def _boot(case: Case) -> BootFacts | None:
+    if case.boot is None or case.boot.boot_id is None:
+        return None
+    return BootFacts(
+        boot_id=case.boot.boot_id, is_proven=case.boot.is_proven, boot_trust=case.boot.boot_trust
+    )
+
+
+def _inventory(case: Case, *, floor: Method | None) -> InventoryFacts | None:
+    if case.inventory is None:
+        return None
+    line = inventory_line(case.inventory)
+    compared = compare(line, case.known)
+    return InventoryFacts(
+        boot_id=case.inventory.boot_id,
+        agreeing_host_facts=compared.agreeing_facts,
+        contradicting_host_facts=compared.contradicting_facts,
+        expected_drives=len(case.known.drives),
+        missing_drives=compared.missing_drives,
+        unexpected_drives=compared.unexpected_drives,
+        refused=(*compared.refused, *_without_technique(line, floor)),
+    )
+
+
+def _without_technique(line: InventoryAnswer, floor: Method | None) -> tuple[str, ...]:
+    """The selection's refusals; without a floor nothing is selected, and the plan's guards say why."""
+    if floor is None:
+        return ()
+    codes = []
+    for drive in line.drives:
+        try:
+            selection.select(selection.capabilities(drive), floor)
+        except Refused as refusal:
+            codes.append(refusal.code.value)
+    return tuple(codes)
+
+
+def _hello(tx: Connection, case: Case) -> HelloObservation | None:
+    seen = _newest(tx, Question.ORDER_HELLO, case.id)
+    if seen is None:
+        return None
+    return HelloObservation(
+        sequence=seen.sequence,
+        asked_at=seen.asked_at,
+        answered_at=seen.answered_at,
+        boot_id=(seen.detail or {}).get("boot_id"),
+    )
+
+
+def _plan(case: Case) -> PlanFacts | None:
+    if case.plan is None:
+        return None
+    plan = read_model(case.plan.text, Plan, what="plan")
+    return PlanFacts(
+        digest=case.plan.digest,
+        boot_id=case.plan.boot_id,
+        media=tuple(medium.commitment for medium in plan.media),
+    )
+
+
+def _approvals(tx: Connection, case: Case) -> tuple[ApprovalFacts, ...]:
+    if case.plan is None:
+        return ()
+    return tuple(
+        ApprovalFacts(
+            keyid=each.keyid,
+            is_request=each.is_request,
+            plan_digest=each.plan_digest,
+            expires_at=each.expires_at,
+        )
+        for each in plans.approvals_of(tx, case.id, plan_digest=case.plan.digest)
+    )
+
+
+def _order(tx: Connection, case: Case) -> OrderFacts | None:
+    order = case.order
+    if order is None:
+        return None
+    return OrderFacts(
+        order=order.id,
+        token=order.token,
+        fence=order.fence,
+        plan_digest=order.plan_digest,
+        boot_id=order.boot_id,
+        intended_at=order.intended_at,
+        expires_at=order.expires_at,
+        is_logged=_is_logged(tx, order.log_seq),
+        dispatched_at=order.dispatched_at,
+        is_withdrawn=order.withdrawn_at is not None,
+        is_acknowledged=bool(journal.acknowledgements(tx, order.id)),
+        is_absent_final=order.answer is orders.FinalAnswer.ABSENT,
+    )
+
+
+def _agent(tx: Connection, case: Case) -> AgentObservation | None:
+    if case.order is None:
+        return None
+    asked = [
+        seen
+        for question in (Question.AGENT_STATUS, Question.FINAL_ABSENCE)
+        if (seen := _newest(tx, question, case.order.id)) is not None
+    ]
+    if not asked:
+        return None
+    seen = max(asked, key=lambda one: one.sequence)
+    return AgentObservation(
+        sequence=seen.sequence,
+        asked_at=seen.asked_at,
+        answered_at=seen.answered_at,
+        token=case.order.token,
+        state=TokenState.UNKNOWN if seen.answer is None else TokenState(seen.answer),
+    )
+
+
+def _are_outcomes_logged(tx: Connection, case: Case) -> bool:
+    if case.plan is None:
+        return False
+    media = [m.commitment for m in read_model(case.plan.text, Plan, what="plan").media]
+    attempt = case.deprovision.attempt
+    found = [outcomes.of_medium(tx, case.id, attempt=attempt, medium=medium) for medium in media]
+    return bool(found) and all(each is not None and _is_logged(tx, each.log_seq) for each in found)
+
+
+def _is_logged(tx: Connection, log_seq: int | None) -> bool:
+    return log_seq is not None and log_rows.covering_checkpoint(tx, log_seq) is not None
+
+
+def _effects_begun(tx: Connection, case: Case) -> tuple[EffectBegun, ...]:
+    attempt = effects_begun.begun(tx, case.id, attempt=case.deprovision.attempt)
+    ever = effects_begun.begun(tx, case.id, attempt=None)
+    begun = attempt | {effect: at for effect, at in ever.items() if effect in ON_THE_NETWORK}
+    return tuple(EffectBegun(effect=effect, begun_at=at) for effect, at in begun.items())
+
+
+def _instant(seen: StoredObservation, name: str) -> datetime | None:
+    text = (seen.detail or {}).get(name)
+    return None if text is None else datetime.fromisoformat(text)

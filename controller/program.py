@@ -1,0 +1,82 @@
+"""One running controller: its store, drivers, keys and documents, chosen once in `wiring`.
+
+Everything that acts or asks gets a `Program`; nothing looks for its parts itself. Time and randomness are
+parts too, so that a test can hand in its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+
+from certificate.policy import Policy
+from certificate.statements.validation import ValidationTable
+from certificate.trust import TrustRoot
+from controller.boot import BootDriver
+from controller.bundles import SignedFiles
+from controller.channels import Route
+from controller.command_template import CommandTemplate
+from controller.configuration import Configuration
+from controller.keyring import Keyring
+from controller.pseudonyms import Pseudonyms
+from controller.quarantine import Quarantine
+from controller.sources import Source
+from controller.store.anchor import AnchorKeeper
+from controller.store.engine import Store
+from controller.store.hosts import Host
+
+#: 128 random bits: the size of ids, tokens and nonces in signed documents.
+NONCE_BYTES = 16
+
+
+@dataclass(frozen=True, kw_only=True)
+class Documents:
+    """What the root key signed once, read and checked at start. `*_file` are the exact bytes of the files."""
+
+    trust: TrustRoot
+    trust_file: bytes
+    #: SHA-256 of the trust root's payload, hexadecimal: the fingerprint on paper.
+    fingerprint: str
+    table: ValidationTable
+    table_file: bytes
+    table_digest: str
+    #: What the provider itself insists on before it releases a host.
+    policy: Policy
+
+    @property
+    def signed_files(self) -> SignedFiles:
+        return SignedFiles(trust_root=self.trust_file, validation_table=self.table_file)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Program:
+    """The parts of one running controller."""
+
+    store: Store
+    keeper: AnchorKeeper
+    configuration: Configuration
+    documents: Documents
+    keyring: Keyring = field(repr=False)
+    pseudonyms: Pseudonyms
+    source: Source
+    quarantine: Quarantine
+    boot: BootDriver
+    #: Tells the customer; None where the provider's policy asks for no notice.
+    notice: CommandTemplate | None
+    route: Callable[[Host], Route]
+    #: A folder of ours (0700) for what a boot hands over.
+    boot_folder: Path
+    #: Aware, UTC.
+    clock: Callable[[], datetime]
+    random_bytes: Callable[[int], bytes]
+    version: str
+
+    def nonce(self) -> str:
+        """128 random bits, 32 hexadecimal digits."""
+        return self.random_bytes(NONCE_BYTES).hex()
+
+    def whole_second(self) -> datetime:
+        """The present instant as signed documents write it: never later than now."""
+        return self.clock().replace(microsecond=0)

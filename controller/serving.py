@@ -1,9 +1,10 @@
 """`serve` from the lock to the last thread: one process that holds the home, answers, and dispatches.
 
-Order at start: lock; configuration, trust root and keys agree; the program is wired (it opens the database
-and compares the anchor); the spool is drained; the socket appears; dispatching begins. At the end: the
-dispatcher finishes what it holds, no more questions are taken, the database is closed, the lock is let go. A
-thread that dies ends the whole program, because half a controller looks like a whole one to its watchers.
+Order at start: lock; the program is wired (documents verified, database opened); configuration, trust root
+and keys agree; the anchor is compared; the spool is drained; the socket appears; dispatching begins. At the
+end: the dispatcher finishes what it holds, no more questions are taken, the database is closed, the lock is
+let go. A thread that dies ends the whole program, because half a controller looks like a whole one to its
+watchers.
 """
 
 from __future__ import annotations
@@ -17,7 +18,6 @@ from typing import Protocol
 
 import structlog
 
-from certificate import trust
 from certificate.errors import Code as CertificateCode
 from certificate.errors import Refused
 from certificate.keys import PublicKey
@@ -38,8 +38,6 @@ from controller.spool import Hint, HintEvent, Spool
 
 #: A hook that could not reach a running `serve` in time leaves its hint in the spool; nobody waits longer.
 SPOOL_EVERY_SECONDS = 20.0
-#: A trust root has a few kilobytes; stops a wrong file from being read into memory.
-MAX_TRUST_ROOT_BYTES = 1_500_000
 
 logger = structlog.get_logger(__name__)
 
@@ -76,10 +74,10 @@ def serve(
     Raises Refused: CONFIGURATION_INVALID, KEY_UNTRUSTED, and whatever wiring refuses. Raises PartDied when a
     thread ended that nobody had stopped.
     """
-    check_agreement(read_trust_root(home), configuration, keyring)
     program = wiring.wire(home, configuration, keyring)
     with ExitStack() as at_end:
         at_end.callback(program.store.close)
+        check_agreement(program.documents.trust, configuration, keyring)
         dispatch = wiring.dispatcher(program)
         desk = desk_of(program, wake=dispatch.wake)
         _report_anchor(program)
@@ -129,13 +127,6 @@ def check_agreement(root: TrustRoot, configuration: Configuration, keyring: Keyr
             )
 
 
-def read_trust_root(home: Home) -> TrustRoot:
-    """Raises Refused(HOME_MISSING), or what `trust.read` raises."""
-    home.require_initialised()
-    with home.trust_root.open("rb") as file:
-        return trust.read(file.read(MAX_TRUST_ROOT_BYTES))
-
-
 def desk_of(program: Program, *, wake: Callable[[], None]) -> Desk:
     """The desk over a program's parts."""
     return Desk(
@@ -146,6 +137,7 @@ def desk_of(program: Program, *, wake: Callable[[], None]) -> Desk:
         signed_files=SignedFiles(
             trust_root=program.documents.trust_file, validation_table=program.documents.table_file
         ),
+        source=program.configuration.source.name,
         release=program.version,
         clock=program.clock,
         randomness=program.random_bytes,

@@ -60,6 +60,8 @@ class Desk:
     pseudonyms: Pseudonyms
     private_text_key: bytes = field(repr=False)
     signed_files: SignedFiles = field(repr=False)
+    #: The name of the source of subscriptions.
+    source: str
     release: str
     clock: Callable[[], datetime]
     randomness: Callable[[int], bytes]
@@ -154,7 +156,7 @@ class Desk:
     def story(self, key: DeprovisionId) -> Story:
         """Raises Refused(NOT_IN_STORE)."""
         with self.store.snapshot() as tx:
-            return story(tx, key)
+            return story(tx, key, source=self.source)
 
     def certificate(self, key: DeprovisionId, *, with_annex: bool) -> CertificateFiles:
         """Raises Refused: NOT_IN_STORE, CERTIFICATE_NOT_READY."""

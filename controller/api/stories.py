@@ -30,7 +30,6 @@ from controller.bundles import Assembled, SignedFiles, assemble
 from controller.errors import Code
 from controller.facts import Question
 from controller.store import (
-    boots,
     deprovisions,
     hosts,
     ledger,
@@ -39,6 +38,7 @@ from controller.store import (
     orders,
     outcomes,
     plans,
+    tenancies,
 )
 from controller.store.deprovisions import Deprovision
 from controller.store.observations import StoredObservation
@@ -46,8 +46,8 @@ from controller.store.orders import StoredOrder
 from controller.store.outcomes import StoredOutcome
 
 
-def story(tx: Connection, key: DeprovisionId) -> Story:
-    """Raises Refused(NOT_IN_STORE)."""
+def story(tx: Connection, key: DeprovisionId, *, source: str) -> Story:
+    """`source`: the name of the source, whose clock is asked about. Raises Refused(NOT_IN_STORE)."""
     row = deprovisions.load(tx, key)
     plan = plans.current(tx, key, attempt=row.attempt)
     told = orders.of_deprovision(tx, key)
@@ -62,7 +62,7 @@ def story(tx: Connection, key: DeprovisionId) -> Story:
             EventLine(seq=event.seq, at=event.at, kind=event.kind, body=event.body)
             for event in ledger.events(tx, deprovision=key)
         ),
-        observations=tuple(_observation(each) for each in _observed(tx, row)),
+        observations=tuple(_observation(each) for each in _observed(tx, row, source)),
         why=_why(told[-1]) if told else None,
     )
 
@@ -114,11 +114,13 @@ def _medium(tx: Connection, stored: StoredOutcome) -> MediumLine:
     )
 
 
-def _observed(tx: Connection, row: Deprovision) -> list[StoredObservation]:
-    """The newest of every question about this deprovision, its host, its tenancy and its boot."""
-    boot = boots.latest(tx, row.id)
-    about = {str(row.id), str(row.host), str(row.tenancy), *([boot.boot_id] if boot and boot.boot_id else [])}
-    about |= {order.token for order in orders.of_deprovision(tx, row.id)}
+def _observed(tx: Connection, row: Deprovision, source: str) -> list[StoredObservation]:
+    """The newest of every question about this deprovision, its host and orders, each tenancy of the host, and
+    the source.
+    """
+    about = {str(row.id), str(row.host), source}
+    about |= {str(tenancy.id) for tenancy in tenancies.of_host(tx, row.host)}
+    about |= {str(order.id) for order in orders.of_deprovision(tx, row.id)}
     found = (observations.latest(tx, question, each) for question in Question for each in sorted(about))
     return sorted((latest.asked for latest in found if latest is not None), key=lambda one: one.sequence)
 

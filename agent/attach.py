@@ -53,6 +53,7 @@ def _recover(execution: Execution, work: Work, lines: tuple[JournalLine, ...]) -
     committed = next((line for line in lines if line.kind == Kind.MARKERS_COMMITTED), None)
     if committed is not None and opened is not None:
         work.placed = _placed_then(execution, work, read_body(opened, OpenedBody), committed)
+    work.is_marked = any(line.kind == Kind.MARKED for line in lines)
     starts = [line for line in lines if line.kind == Kind.START]
     if starts:
         _recover_command(execution, work, starts[-1], lines)

@@ -87,6 +87,7 @@ class Work:
     techniques: list[Technique]
     identity: DriveIdentity | None = None
     placed: tuple[PlacedMarker, ...] = ()
+    #: The journal says that the markers were written.
     is_marked: bool = False
     #: The drive is held exclusively, so that what is read is the drive's and nobody changes it meanwhile.
     is_held: bool = False
@@ -213,9 +214,9 @@ class Execution:
         seen = [markers.read_back_before(work.drive.blocks, marker) for marker in work.placed]
         body = MarkedBody(medium=work.commitment, read_back=",".join(one.value for one in seen))
         self.journal.append(Kind.MARKED, step=step, body=write_body(body))
+        work.is_marked = True
         if any(one is not Seen.YES for one in seen):
             raise Refused(Code.MARKERS_FAILED, "a marker did not read back as it was written")
-        work.is_marked = True
 
     def _require_permit(self, work: Work, line: JournalLine) -> None:
         """Waits for the acknowledgement, sees that this is still the same drive, and asks once more."""
@@ -336,7 +337,8 @@ class Execution:
             codes.append(error.code.value)
         if same is Seen.NO:
             codes.append(Code.IDENTITY_CHANGED.value)
-        placed = work.placed if work.is_held else ()
+        # What was not surely written cannot be found unchanged.
+        placed = work.placed if work.is_held and work.is_marked else ()
         readings = [(marker, markers.read_after(work.drive.blocks, marker)) for marker in placed]
         reads = tuple(
             MarkerRead(

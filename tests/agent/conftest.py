@@ -155,7 +155,8 @@ class Lab:
             "faults": [Fault(fault) for fault in faults],
         }
         drive = SimulatedNvme.create(self.images / serial, **(arguments | settings))
-        drive.write(1, 8 * 4096, (PLANTED * 100)[:4096])
+        # More pages than there are markers, so that no marker alone can hide the text.
+        drive.write(1, 8 * 4096, (PLANTED * 100)[:4096] * 64)
         self.drives.append(drive)
         return drive
 
@@ -293,7 +294,7 @@ class Lab:
         return plan
 
     def order(self, hello: HelloAnswer | None = None, **changes: Any) -> Order:
-        """An order for all drives of the inventory, for a fresh hello. Each has a token and fence of its own."""
+        """An order for all drives of the inventory and a fresh hello, with a token and fence of its own."""
         assert self.record is not None
         answered = hello or self.hello()
         plan: Plan = changes.pop("plan", None) or self.plan(self.inventory())
@@ -466,7 +467,7 @@ def _basis() -> dict[str, Any]:
 
 @pytest.fixture
 def make_lab(tmp_path: Path) -> Iterator[Callable[..., Lab]]:
-    """`make_lab("SERIAL", ..., faults=("lies",))`: a booted machine with these drives, all with these faults."""
+    """`make_lab("SERIAL", ..., faults=("lies",))`: a booted machine with these drives and faults."""
     labs: list[Lab] = []
 
     def build(*serials: str, faults: tuple[str, ...] = (), is_booted: bool = True, **settings: Any) -> Lab:

@@ -2,6 +2,7 @@
 
 import functools
 import importlib.util
+import io
 import os
 import socket
 import subprocess
@@ -239,8 +240,6 @@ def end(server: Misbehaving, listener: socket.socket) -> None:
 
 
 def paramiko_key(key: PrivateKey) -> Any:
-    import io
-
     return paramiko.Ed25519Key.from_private_key(io.StringIO(key.to_openssh(passphrase=None).decode()))
 
 

@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from certificate.errors import Malformed
+from certificate.identifiers import DeprovisionId
 from controller.home import Home
 
 HomeOption = Annotated[
@@ -29,6 +31,14 @@ PassphraseOption = Annotated[
         min=0,
     ),
 ]
+
+
+def deprovision_id(text: str) -> DeprovisionId:
+    """Raises typer.BadParameter for text that is no such id."""
+    try:
+        return DeprovisionId.parse(text)
+    except Malformed as error:
+        raise typer.BadParameter(error.reason) from None
 
 
 def located(home: Path | None) -> Home:

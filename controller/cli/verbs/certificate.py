@@ -7,11 +7,10 @@ from typing import Annotated
 
 import typer
 
-from certificate.identifiers import DeprovisionId
 from controller.api.documents import CertificateFiles
 from controller.cli.client import Client
 from controller.cli.command import application
-from controller.cli.options import HomeOption, JsonOption, located
+from controller.cli.options import HomeOption, JsonOption, deprovision_id, located
 
 app = application("Write the certificate of one deprovision as files.")
 
@@ -30,7 +29,7 @@ def certificate(
     """*.bundle.json is all a stranger needs with the trust root; *.dsse.json and *.evidence.dsse.json are its
     parts for openssl or cosign. A file that is there already is written over only by the same bytes.
     """
-    key = DeprovisionId.parse(deprovision)
+    key = deprovision_id(deprovision)
     with Client.of(located(home)) as client:
         told = client.get(f"/v1/deprovisions/{key}/certificate", CertificateFiles, annex=int(annex))
     written = write(told, out)

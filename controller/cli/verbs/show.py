@@ -6,12 +6,11 @@ from typing import Annotated
 
 import typer
 
-from certificate.identifiers import DeprovisionId
 from controller.api.documents import Story
 from controller.cli import text
 from controller.cli.client import Client
 from controller.cli.command import application
-from controller.cli.options import HomeOption, JsonOption, located
+from controller.cli.options import HomeOption, JsonOption, deprovision_id, located
 
 app = application("What is known of one deprovision, what it waits for, and why an order was made.")
 
@@ -26,7 +25,7 @@ def show(
     as_json: JsonOption = False,
 ) -> None:
     """The story of one deprovision. Exit 3 when there is none of that id."""
-    key = DeprovisionId.parse(deprovision)
+    key = deprovision_id(deprovision)
     with Client.of(located(home)) as client:
         story = client.get(f"/v1/deprovisions/{key}", Story)
     typer.echo(story.to_json() if as_json else text.story(story, with_why=why))

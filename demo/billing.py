@@ -1,7 +1,7 @@
 """A billing database as a customer of ours would offer it: three tables and the three agreed views over them.
 
-The views are those of FORMATS.md, "The provider's side". The heartbeat is written in the same transaction as the
-change it vouches for, with the counts that a reader must find.
+The views are those of FORMATS.md, "The provider's side". The heartbeat is written in the same transaction as
+the change it vouches for, with the counts that a reader must find.
 """
 
 from __future__ import annotations
@@ -54,7 +54,9 @@ class Billing:
     def set_state(self, contract: str, state: str) -> None:
         """What the billing system does when a customer leaves (`ended`) or pays after all (`active`)."""
         with sqlite3.connect(self.path, timeout=10) as database:
-            database.execute("UPDATE contract SET status = ?, updated = ? WHERE number = ?", (state, now_text(), contract))
+            database.execute(
+                "UPDATE contract SET status = ?, updated = ? WHERE number = ?", (state, now_text(), contract)
+            )
             database.execute("UPDATE pulse SET at = ?", (now_text(),))
         database.close()
 

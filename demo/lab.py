@@ -1,11 +1,12 @@
 """The demonstration's laboratory: folders, ports and processes, and their end.
 
-Every process started here carries the run's mark in its environment; `left_running` looks for that mark in /proc, so
-that "nothing left running" is seen and not hoped.
+Every process started here carries the run's mark in its environment; `left_running` looks for that mark in
+/proc, so that "nothing left running" is seen and not hoped.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import secrets
 import shutil
@@ -18,7 +19,7 @@ import threading
 import time
 from pathlib import Path
 
-from agent.devices.simulated import SimulatedNvme
+from agent.devices.simulated import SimulatedNvme, logical_view
 
 MARK = "EXPUNGE_DEMO_RUN"
 #: Twenty times what any step took here; a step that needs longer has failed.
@@ -128,7 +129,9 @@ class Lab:
                 continue
             try:
                 if f"{MARK}={self.mark}".encode() in (entry / "environ").read_bytes().split(b"\0"):
-                    found.append((entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace"))
+                    found.append(
+                        (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+                    )
             except OSError:
                 continue
         return found
@@ -157,8 +160,6 @@ class Server:
 
     def build(self, *, capacity_bytes: int) -> None:
         """A self-encrypting NVMe drive, with the tenant's text in forty places."""
-        import json
-
         (self.folder / "facts.json").write_text(json.dumps(self.facts))
         drive = SimulatedNvme.create(
             self._drive,
@@ -174,8 +175,6 @@ class Server:
 
     def occurrences(self) -> int:
         """How often the tenant's text stands in what the drive shows to a reader."""
-        from agent.devices.simulated import logical_view
-
         return sum(block.count(self.text) for block in logical_view(self._drive))
 
     def start(self, lab: Lab, *, trust_root: Path) -> None:

@@ -1,12 +1,14 @@
-"""A rented server: drives, a tenant's service, and a management controller that can boot the erase environment.
+"""A rented server: drives, a tenant's service, and a management controller that can boot the erase
+environment.
 
     python -m demo.machine serve --folder DIR --tenant-port P --ssh-port P --trust-root FILE
     python -m demo.machine boot --folder DIR --config FILE --secret FILE
     python -m demo.machine off  --folder DIR
 
-DIR holds `drives/` (simulated drives), `facts.json` (what identifies the machine) and `bmc.sock` (its management
-controller). `boot` is what virtual media do: the tenant's system ends, and the erase environment comes up with the
-configuration and the secret: `expunge-agent boot`, then an SSH server that lets in the controller's key only.
+DIR holds `drives/` (simulated drives), `facts.json` (what identifies the machine) and `bmc.sock` (its
+management controller). `boot` is what virtual media do: the tenant's system ends, and the erase environment
+comes up with the configuration and the secret: `expunge-agent boot`, then an SSH server that lets in the
+controller's key only.
 """
 
 from __future__ import annotations
@@ -50,7 +52,12 @@ class Machine:
                 *(sys.executable, "-m", "agent.cli", "boot"),
                 *("--run-dir", str(run), "--config", str(config), "--secret-file", str(secret)),
                 *("--trust-root", str(self._trust_root)),
-                *("--only-images", str(self.folder / "drives"), "--host-facts", str(self.folder / "facts.json")),
+                *(
+                    "--only-images",
+                    str(self.folder / "drives"),
+                    "--host-facts",
+                    str(self.folder / "facts.json"),
+                ),
             ],
             check=True,
             stdout=subprocess.DEVNULL,
@@ -86,7 +93,10 @@ class Machine:
         for _ in range(600):
             if assert_alive is None or assert_alive.poll() is not None:
                 raise RuntimeError("the SSH server of the erase environment ended")
-            with contextlib.suppress(OSError), socket.create_connection((LOOPBACK, self._ssh_port), timeout=1) as ssh:
+            with (
+                contextlib.suppress(OSError),
+                socket.create_connection((LOOPBACK, self._ssh_port), timeout=1) as ssh,
+            ):
                 if ssh.recv(4) == b"SSH-":
                     return
             threading.Event().wait(0.05)
@@ -145,7 +155,9 @@ def tell(folder: Path, request: dict[str, str]) -> int:
 
 
 def main(argv: list[str]) -> int:
-    parser = argparse.ArgumentParser(prog="demo.machine", description="A rented server and its management controller.")
+    parser = argparse.ArgumentParser(
+        prog="demo.machine", description="A rented server and its management controller."
+    )
     parser.add_argument("verb", choices=["serve", "boot", "off"])
     parser.add_argument("--folder", type=Path, required=True)
     parser.add_argument("--tenant-port", type=int)

@@ -3,8 +3,8 @@
     python -m demo.switch serve --control SOCKET --port HOST=FRONT:BACK ...
     python -m demo.switch isolate | restore | read-back --control SOCKET --management HOST_SOCKET HOST
 
-`serve` forwards FRONT to BACK on 127.0.0.1 for each host. `read-back` does not ask the switch what it believes: it
-knocks at the front port as a tenant would, and at the host's management controller as we would.
+`serve` forwards FRONT to BACK on 127.0.0.1 for each host. `read-back` does not ask the switch what it
+believes: it knocks at the front port as a tenant would, and at the host's management controller as we would.
 """
 
 from __future__ import annotations
@@ -139,7 +139,7 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--front", type=int)
     parser.add_argument("--management", type=Path)
     parser.add_argument("--port", action="append", default=[], metavar="HOST=FRONT:BACK")
-    arguments = parser.parse_args(argv)
+    arguments = parser.parse_intermixed_args(argv)
     if arguments.verb == "serve":
         ports = {}
         for text in arguments.port:

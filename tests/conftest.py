@@ -1,4 +1,4 @@
-"""What holds for every test: a skip that nobody wrote down fails the run where `EXPUNGE_SKIPS=strict` is set."""
+"""What holds for every test: where `EXPUNGE_SKIPS=strict` is set, an unlisted skip fails the run."""
 
 from __future__ import annotations
 
@@ -22,7 +22,11 @@ class SkipLedger:
         self.unexpected: list[str] = []
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        if report.skipped and not hasattr(report, "wasxfail") and not report.nodeid.startswith(_allowed_prefixes()):
+        if (
+            report.skipped
+            and not hasattr(report, "wasxfail")
+            and not report.nodeid.startswith(_allowed_prefixes())
+        ):
             self.unexpected.append(report.nodeid)
 
     def pytest_sessionfinish(self, session: pytest.Session) -> None:

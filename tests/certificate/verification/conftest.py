@@ -211,3 +211,14 @@ def demo_policy(altered: Callable[..., Any]) -> Policy:
     policy = altered(Policy.production(), "purposes", ["demonstration"])
     accepted: Policy = altered(policy, "device_classes", ["emulated"])
     return accepted
+
+
+@pytest.fixture(scope="session")
+def make_bundle_fields(tools: dict[str, Any]) -> Callable[[], dict[str, Any]]:
+    """The honest bundle as JSON fields."""
+
+    def fields() -> dict[str, Any]:
+        dump: dict[str, Any] = Story(tools).build().model_dump(mode="json")
+        return dump
+
+    return fields

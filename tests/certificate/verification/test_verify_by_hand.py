@@ -1,4 +1,4 @@
-"""docs/verify-by-hand.md does what it says: its shell blocks run as they stand, on honest and altered ones."""
+"""docs/verify-by-hand.md does what it says: its shell blocks run, on honest and on altered files."""
 
 from __future__ import annotations
 

@@ -47,7 +47,8 @@ def follow(
         journal = folder.journal()
         yield from journal.lines[sent:]
         sent = max(sent, len(journal.lines))
-        state = folder.state(is_executing=is_executing)
+        # Of exactly the lines that were sent: a later look could end this before its last line.
+        state = folder.state(is_executing=is_executing, lines=journal)
         if state is TokenState.UNKNOWN and not has_attached:
             has_attached = _attach(run, folder, attach)
         elif state is not TokenState.RUNNING and not (is_executing and _is_closing(journal)):

@@ -150,20 +150,21 @@ class TokenFolder:
         ack = self.ack(line.seq)
         return ack is not None and (ack.token, ack.step) == (line.token, line.step)
 
-    def state(self, *, is_executing: bool) -> TokenState:
-        """What became of this token. `is_executing`: the execution lock is held.
+    def state(self, *, is_executing: bool, lines: Journal | None = None) -> TokenState:
+        """What became of this token. `is_executing`: the execution lock is held. `lines`: the journal, read
+        after that was seen; read now when it is not given.
 
         Asked in this order: poisoned or never accepted is absent; evidence is done; a held lock is running;
         and of an execution that is gone, unknown unless nothing irreversible can have begun.
         """
         if self.poison() is not None or self.record() is None:
             return TokenState.ABSENT
-        lines = self.journal()
-        if lines.has_evidence:
+        found = self.journal() if lines is None else lines
+        if found.has_evidence:
             return TokenState.DONE
         if is_executing:
             return TokenState.RUNNING
-        return TokenState.UNKNOWN if self.may_have_begun(lines) else TokenState.ABSENT
+        return TokenState.UNKNOWN if self.may_have_begun(found) else TokenState.ABSENT
 
     def may_have_begun(self, lines: Journal) -> bool:
         """Whether an irreversible step may have begun: one was acknowledged, or a command was sent."""

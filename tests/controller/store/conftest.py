@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator
+import shutil
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 
 from certificate import envelope as dsse
 from certificate.envelope import Envelope
+from certificate.errors import Refused
 from certificate.identifiers import DeprovisionId, DriveId, HostId, Identifier, OrderId, OutcomeId, TenancyId
 from certificate.keys import PrivateKey
 from certificate.log.entry import LogKind
@@ -31,6 +33,7 @@ from controller.store import (
     identity,
     journal,
     log_rows,
+    open_store,
     orders,
     outcomes,
     plans,
@@ -251,9 +254,7 @@ class Scene:
 
     def plan(self, key: DeprovisionId, text: str = "plan", attempt: int = 1) -> plans.StoredPlan:
         with self.store.transaction() as tx:
-            return plans.record(
-                tx, key, attempt=attempt, text=text.encode(), boot_id=digest("boot"), now=T0
-            )
+            return plans.record(tx, key, attempt=attempt, text=text.encode(), boot_id=digest("boot"), now=T0)
 
     def draft(self, key: DeprovisionId, medium: str = "m1", attempt: int = 1) -> outcomes.StoredOutcome:
         with self.store.transaction() as tx:
@@ -270,8 +271,6 @@ class Scene:
             )
 
     def needs_operator(self, key: DeprovisionId, old: State, fence: int) -> None:
-        from certificate.errors import Refused
-
         because = Refused(Code.ORDER_STALE, "the order is stale")
         self.move(key, old, State.NEEDS_OPERATOR, fence, because=because)
 
@@ -281,23 +280,22 @@ def database(tmp_path: Path) -> Path:
     return tmp_path / "expunge.db"
 
 
+@pytest.fixture(scope="session")
+def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Migrated once for all tests: each copies it."""
+    path = tmp_path_factory.mktemp("store") / "empty.db"
+    create_store(path).close()
+    return path
+
+
 @pytest.fixture
-def scene(tmp_path: Path, database: Path) -> Iterator[Scene]:
+def scene(tmp_path: Path, database: Path, empty_database: Path) -> Iterator[Scene]:
+    shutil.copy(empty_database, database)
     keeper = AnchorKeeper(tmp_path / "anchor.json", machine_id=MACHINE)
-    store = create_store(database, anchoring=keeper)
+    store = open_store(database, anchoring=keeper)
     with store.transaction() as tx:
         identity.create(tx, store_id=digest("store"), machine_id=MACHINE, now=T0)
         head = read_head(tx)
     keeper.place(head)
     yield Scene(path=database, store=store, keeper=keeper)
     store.close()
-
-
-@pytest.fixture
-def store(scene: Scene) -> Store:
-    return scene.store
-
-
-@pytest.fixture
-def at(scene: Scene) -> Callable[[float], datetime]:
-    return scene.at

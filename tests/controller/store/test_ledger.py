@@ -148,7 +148,9 @@ def test_the_states_of_all_deprovisions_fold_from_the_ledger_alone(scene: Any) -
     scheduled = scene.deprovision()
     failed, other_fence = scene.approved()
     scene.needs_operator(failed, State.APPROVED, other_fence)
-    scene.move(failed, State.NEEDS_OPERATOR, State.SCHEDULED, other_fence, is_command=True, begins_attempt=True)
+    scene.move(
+        failed, State.NEEDS_OPERATOR, State.SCHEDULED, other_fence, is_command=True, begins_attempt=True
+    )
     assert ledger.fold(told(scene)) == {
         approved: ledger.Folded(state=State.APPROVED, attempt=1),
         scheduled: ledger.Folded(state=State.SCHEDULED, attempt=1),
@@ -185,9 +187,7 @@ def test_the_story_of_one_deprovision_is_read_in_order(scene: Any) -> None:
 
 @settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(batch=st.integers(min_value=1, max_value=9))
-def test_events_are_read_whole_whatever_the_size_of_a_batch(
-    scene: Any, batch: int
-) -> None:
+def test_events_are_read_whole_whatever_the_size_of_a_batch(scene: Any, batch: int) -> None:
     former, ledger._BATCH = ledger._BATCH, batch
     try:
         if len(told(scene)) < 5:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import shutil
+import sys
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -18,10 +22,17 @@ from certificate.statements import Purpose
 from certificate.statements.statement import Seen
 from certificate.statements.vocabulary import BootTrust, Result, Trigger, ValidationDecision
 from controller import facts as f
+from controller.api.desk import Desk
+from controller.api.listener import Served, unix_socket
+from controller.api.server import application
+from controller.bundles import SignedFiles
 from controller.founding import Founded, Founding, found
 from controller.home import Home
 from controller.keyring import Keyring
+from controller.machine import machine_id
+from controller.pseudonyms import Pseudonyms
 from controller.states import State
+from controller.store import AnchorKeeper, open_store
 
 
 class Story:
@@ -242,3 +253,59 @@ def founded(founded_once: FoundedHome, tmp_path: Path) -> FoundedHome:
 def founded_keyring(founded_once: FoundedHome) -> Keyring:
     """The keyring of the founded home and of every copy."""
     return Keyring.open(founded_once.home.keys, passphrase=founded_once.passphrase)
+
+
+@pytest.fixture(scope="session")
+def lifecycle_world() -> ModuleType:
+    """The simulated world of the model, which no test module can import by name."""
+    name = "expunge_lifecycle_world"
+    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name("lifecycle_world.py"))
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+@dataclass(frozen=True, kw_only=True)
+class OpenDesk:
+    """A desk over a founded home of its own, and how often it woke the dispatcher."""
+
+    home: Home
+    desk: Desk
+    wakes: list[None]
+
+
+@pytest.fixture
+def open_desk(founded: FoundedHome, founded_keyring: Keyring) -> Iterator[OpenDesk]:
+    keeper = AnchorKeeper(founded.home.anchor, machine_id=machine_id())
+    store = open_store(founded.home.database, anchoring=keeper)
+    wakes: list[None] = []
+    desk = Desk(
+        store=store,
+        anchor=keeper,
+        pseudonyms=Pseudonyms(founded_keyring.pseudonym_key),
+        private_text_key=founded_keyring.private_text_key,
+        signed_files=SignedFiles(
+            trust_root=founded.home.trust_root.read_bytes(),
+            validation_table=founded.home.validation_table.read_bytes(),
+        ),
+        source="billing",
+        release="0.0.test",
+        clock=lambda: datetime.now(UTC),
+        randomness=os.urandom,
+        wake=lambda: wakes.append(None),
+    )
+    yield OpenDesk(home=founded.home, desk=desk, wakes=wakes)
+    store.close()
+
+
+@pytest.fixture
+def served_desk(open_desk: OpenDesk) -> Iterator[OpenDesk]:
+    """The same, answering on the home's Unix socket, whose lock is held as `serve` holds it."""
+    with open_desk.home.locked():
+        listener = unix_socket(open_desk.home.socket)
+        served = Served(application(open_desk.desk), listener, name="test", ended=lambda: None)
+        yield open_desk
+        served.stop()

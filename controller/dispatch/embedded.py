@@ -10,34 +10,17 @@ Work that runs when the loop is stopped is left to the agents and the drives; a 
 from __future__ import annotations
 
 import threading
+import time
 from concurrent.futures import Future, ThreadPoolExecutor
-from datetime import datetime
-from typing import assert_never
+from datetime import datetime, timedelta
 
 import structlog
 
 from certificate.errors import Refused
 from certificate.identifiers import DeprovisionId
-from controller import case as cases
 from controller import checkpointing, intake
-from controller.advance import Step, advance
-from controller.case import Case
-from controller.effects import (
-    boot,
-    certify,
-    collect,
-    dispatch_order,
-    inspect,
-    isolate,
-    judge,
-    make_plan,
-    notify,
-    restore,
-    withdraw_order,
-)
+from controller.dispatch.working import take_step
 from controller.errors import LostRace, Unanswered
-from controller.facts import Effect
-from controller.observe import questioning
 from controller.program import Program
 from controller.store import deprovisions
 
@@ -47,6 +30,10 @@ WORKERS = 16
 SLEEP_SECONDS = 5.0
 #: After work ended the loop looks again at once, but not more often than this.
 BREATH_SECONDS = 0.02
+#: How soon a stop is noticed while the loop sleeps.
+LOOK_SECONDS = 0.1
+#: A deprovision whose step failed in a way that nobody foresaw rests this long.
+AFTER_A_FAULT = timedelta(seconds=30)
 #: Steps of one deprovision in a row before others get their turn.
 STEPS_IN_A_ROW = 200
 
@@ -101,18 +88,17 @@ class Embedded:
                 self._busy[key] = pool.submit(self._work, key, stop)
 
     def _sleep(self, stop: threading.Event) -> None:
+        """Until something falls due, somebody wakes us, or SLEEP_SECONDS are over."""
+        now = self._program.clock()
         with self._program.store.snapshot() as tx:
-            due_at = deprovisions.next_due_at(tx)
-        seconds = SLEEP_SECONDS
-        if due_at is not None:
-            seconds = min(seconds, (due_at - self._program.clock()).total_seconds())
-        deadline = max(seconds, BREATH_SECONDS)
-        step = 0.1
-        while deadline > 0 and not stop.is_set():
-            if self._awake.wait(min(step, deadline)):
+            overdue = [key for key in deprovisions.due(tx, now=now, limit=WORKERS) if key not in self._busy]
+            upcoming = deprovisions.next_due_at(tx, after=now)
+        seconds = SLEEP_SECONDS if upcoming is None else (upcoming - now).total_seconds()
+        deadline = time.monotonic() + (BREATH_SECONDS if overdue else min(seconds, SLEEP_SECONDS))
+        while (left := deadline - time.monotonic()) > 0 and not stop.is_set():
+            if self._awake.wait(min(left, LOOK_SECONDS)):
                 stop.wait(BREATH_SECONDS)
                 return
-            deadline -= step
 
     def _work(self, key: DeprovisionId, stop: threading.Event) -> None:
         """Steps of one deprovision, until it rests."""
@@ -121,67 +107,30 @@ class Embedded:
             for _ in range(STEPS_IN_A_ROW):
                 if stop.is_set():
                     return
-                try:
-                    step = advance(self._program, key, owner=owner)
-                except LostRace as lost:
-                    logger.info("lost a race", deprovision=key, reason=lost.reason)
+                if take_step(self._program, key, owner=owner).is_rest:
                     return
-                if self._finish(step):
-                    return
+        except LostRace as lost:
+            logger.info("lost a race", deprovision=key, reason=lost.reason)
         except Refused as refusal:
             logger.warning("refused", deprovision=key, code=refusal.code.value, reason=refusal.reason)
+            self._put_off(key, owner, f"{refusal.code.value}: {refusal.reason}")
+        except Exception:
+            logger.exception("a fault of ours", deprovision=key)
+            self._put_off(key, owner, "a fault of ours; see the log of serve")
         finally:
             self._give_back(key, owner)
             self._awake.set()
 
-    def _finish(self, step: Step) -> bool:
-        """Does what the decision leaves to do; whether the deprovision rests now."""
-        log = logger.bind(deprovision=step.case.id, state=step.case.deprovision.state.value)
-        log.info("decided", decision=type(step.decision).__name__, effect=step.effect and step.effect.value)
-        if step.effect is not None:
-            with self._program.store.snapshot() as tx:
-                case = cases.load(tx, step.case.id)
-            try:
-                perform(self._program, case, step.effect, fence=step.fence)
-            except (Refused, Unanswered) as failure:
-                log.warning(
-                    "effect failed", effect=step.effect.value, code=failure.code.value, reason=failure.reason
-                )
-        if step.questions:
-            questioning.ask_all(self._program, step.case, step.questions)
-        return step.is_rest
+    def _put_off(self, key: DeprovisionId, owner: str, reason: str) -> None:
+        """What failed is tried again, but not at once."""
+        with self._program.store.transaction() as tx:
+            row = deprovisions.load(tx, key)
+            if row.lease_owner == owner:
+                later = self._program.clock() + AFTER_A_FAULT
+                deprovisions.wait(tx, key, state=row.state, fence=row.fence, reason=reason, next_due_at=later)
 
     def _give_back(self, key: DeprovisionId, owner: str) -> None:
         with self._program.store.transaction() as tx:
             row = deprovisions.load(tx, key)
             if row.lease_owner == owner:
                 deprovisions.release_lease(tx, key, fence=row.fence)
-
-
-def perform(program: Program, case: Case, effect: Effect, *, fence: int) -> None:
-    """The act behind an effect's name. Raises Refused or Unanswered."""
-    match effect:
-        case Effect.ISOLATE:
-            isolate.perform(program, case)
-        case Effect.BOOT:
-            boot.perform(program, case)
-        case Effect.INSPECT:
-            inspect.perform(program, case)
-        case Effect.MAKE_PLAN:
-            make_plan.perform(program, case)
-        case Effect.WITHDRAW_ORDER:
-            withdraw_order.perform(program, case)
-        case Effect.DISPATCH:
-            dispatch_order.perform(program, case)
-        case Effect.COLLECT:
-            collect.perform(program, case, fence=fence)
-        case Effect.JUDGE:
-            judge.perform(program, case)
-        case Effect.CERTIFY:
-            certify.perform(program, case)
-        case Effect.RESTORE:
-            restore.perform(program, case)
-        case Effect.NOTIFY:
-            notify.perform(program, case)
-        case _:
-            assert_never(effect)

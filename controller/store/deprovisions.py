@@ -238,9 +238,13 @@ def due(tx: Connection, *, now: datetime, limit: int) -> tuple[DeprovisionId, ..
     return tuple(tx.scalars(query))
 
 
-def next_due_at(tx: Connection) -> datetime | None:
-    """The earliest instant at which any live one is due; None where none is."""
+def next_due_at(tx: Connection, *, after: datetime | None = None) -> datetime | None:
+    """The earliest instant, later than `after` where one is given, at which any live one is due; None where
+    none is.
+    """
     query = select(deprovision.c.next_due_at).where(_IS_LIVE, deprovision.c.next_due_at.is_not(None))
+    if after is not None:
+        query = query.where(deprovision.c.next_due_at > after)
     earliest: datetime | None = tx.scalar(query.order_by(deprovision.c.next_due_at).limit(1))
     return earliest
 

@@ -139,8 +139,8 @@ def _verify_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="expunge verify",
         description="Checks certificates, offline, asking nobody.",
-        epilog="Exit codes: 0 valid; 1 invalid or not erased; 2 usage; 3 inconclusive. docs/verify-by-hand.md "
-        "does the same without this program.",
+        epilog="Exit codes: 0 valid; 1 invalid or not erased; 2 usage; 3 inconclusive. "
+        "docs/verify-by-hand.md does the same without this program.",
     )
     parser.add_argument("files", nargs="+", type=Path, metavar="FILE", help="a *.bundle.json")
     parser.add_argument(
@@ -240,7 +240,7 @@ def _bundle(data: bytes) -> Bundle:
         if data.lstrip().startswith(b'{"payloadType"'):
             raise Untrusted(
                 Code.INCOMPLETE_SET,
-                "one signed document without its log proof; give the *.bundle.json beside it",
+                "one signed document without its proof; give the *.bundle.json beside it",
             ) from malformed
         raise
 

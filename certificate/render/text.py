@@ -1,8 +1,8 @@
 """One calm screen for a terminal: what was erased, what is claimed, how it is known, what is not covered.
 
-Rules: only what was verified is shown, and a refusal is shown with its next step; levels are named one by one,
-never as a single tick; a demonstration says so in capitals before anything else. Text from documents is
-printable by its own format; what is not is escaped, so that no document can draw on the terminal.
+Rules: only what was verified is shown, and a refusal is shown with its next step; levels are named one by
+one, never as a single tick; a demonstration says so in capitals before anything else. What a terminal would
+act on is escaped, so that no document can draw on the screen.
 """
 
 from __future__ import annotations

@@ -37,6 +37,8 @@ def execute(
         raise Refused(Code.BUSY, "another process holds the execution lock")
     try:
         folder = tokens.folder(run, token)
+        if folder.record() is None:
+            raise Refused(Code.TOKEN_UNKNOWN, "this token was never accepted")
         kinds = [line.kind for line in folder.journal().lines]
         if folder.poison() is not None:
             raise Refused(Code.TOKEN_POISONED, "this token was given up for ever")

@@ -1,0 +1,170 @@
+"""Evidence is told from the journal alone: less journal never makes a stronger claim."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from agent import found_media, tokens, wiring
+from agent.evidence import Told, assemble
+from agent.journal import Kind
+from certificate import assurance, envelope
+from certificate.keys import PublicKey
+from certificate.messages import JournalLine
+from certificate.statements import Evidence, Order, Seen
+from certificate.statements import statement as statements
+
+ISSUED_AT = datetime(2026, 11, 22, 10, 0, 0, tzinfo=UTC)
+
+
+@dataclass
+class Story:
+    """A finished run of two drives, and everything its evidence was made of."""
+
+    order: Order
+    told: Told
+    names: tuple[str, ...]
+
+    def evidence(self, lines: tuple[JournalLine, ...] | None = None, **changes: Any) -> Evidence:
+        told = replace(self.told, **({} if lines is None else {"lines": lines}), **changes)
+        return assemble(told, nonce="0" * 32, issued_at=ISSUED_AT).predicate
+
+    def strengths(self, evidence: Evidence) -> list[int]:
+        return [
+            assurance.strength(assurance.judge(order=self.order, evidence=evidence, commitment=name))
+            for name in self.names
+        ]
+
+
+def story_of(lab: Any, *serials: str) -> Story:
+    order = lab.accept()
+    lab.run(order)
+    folder = lab.token_folder(order)
+    lines = tuple(line for line in folder.journal().lines if line.kind not in ("evidence", "finished"))
+    storage, inventory = wiring.take_inventory(lab.record)
+    nonce = folder.marker_nonce_file.read_bytes()
+    salts = {lab.commitment(serial): lab.salt(serial) for serial in serials}
+    digest = folder.record().order_digest
+    media = found_media.find(order, storage, inventory, salts)
+    told = Told(
+        order=order,
+        order_digest=digest,
+        record=folder.record(),
+        agent_key=PublicKey.from_hex(lab.record.evidence_key),
+        has_secret=Seen.YES,
+        lines=lines,
+        head="0" * 64,
+        acknowledged=frozenset(line.seq for line in lines if folder.is_acknowledged(line)),
+        placed={
+            each.planned.commitment: found_media.place(each, order_digest=digest, nonce=nonce)
+            for each in media
+        },
+        marker_nonce=nonce,
+        unexpected_count=0,
+        was_attached=False,
+        annex_digest="a" * 64,
+        finished_at_ms=folder.record().accepted_at_ms + 1,
+    )
+    return Story(order=order, told=told, names=tuple(lab.commitment(serial) for serial in serials))
+
+
+@pytest.fixture(scope="module")
+def stories() -> dict[str, Story]:
+    return {}
+
+
+@pytest.fixture
+def story(make_lab: Callable[..., Any], stories: dict[str, Story]) -> Story:
+    """Made once: what follows only reads it."""
+    if "honest" not in stories:
+        stories["honest"] = story_of(make_lab("SN-1", "SN-2"), "SN-1", "SN-2")
+    return stories["honest"]
+
+
+def test_the_whole_journal_gives_the_strongest_claims(story: Story) -> None:
+    assert min(story.strengths(story.evidence())) > 0
+
+
+def test_every_medium_of_the_order_has_one_entry_even_from_an_empty_journal(story: Story) -> None:
+    evidence = story.evidence(lines=())
+    assert [entry.medium.commitment for entry in evidence.media] == list(story.names)
+    assert story.strengths(evidence) == [0, 0]
+    assert {fact.agrees for fact in evidence.host_facts} == {Seen.NOT_OBSERVED}
+    assert {place.name for place in evidence.residue} == set(story.order.plan.residue)
+
+
+def test_a_journal_cut_anywhere_never_raises_a_claim(story: Story) -> None:
+    whole = story.strengths(story.evidence())
+    for length in range(len(story.told.lines) + 1):
+        found = story.strengths(story.evidence(story.told.lines[:length]))
+        assert all(less <= full for less, full in zip(found, whole, strict=True)), f"cut at {length}"
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(st.data())
+def test_lines_left_out_never_raise_a_claim(story: Story, data: st.DataObject) -> None:
+    kept = data.draw(st.lists(st.booleans(), min_size=len(story.told.lines), max_size=len(story.told.lines)))
+    lines = tuple(line for line, is_kept in zip(story.told.lines, kept, strict=True) if is_kept)
+    whole, found = story.strengths(story.evidence()), story.strengths(story.evidence(lines))
+    assert all(less <= full for less, full in zip(found, whole, strict=True))
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [Kind.OPENED, Kind.MARKERS_COMMITTED, Kind.MARKED, Kind.START, Kind.SENT, Kind.ENDED, Kind.READBACK],
+)
+def test_each_kind_of_line_is_needed_for_the_claim(story: Story, kind: Kind) -> None:
+    """A line nobody needs would be a fact nobody checks."""
+    lines = tuple(line for line in story.told.lines if line.kind != kind)
+    whole, found = story.strengths(story.evidence()), story.strengths(story.evidence(lines))
+    assert all(less < full for less, full in zip(found, whole, strict=True))
+
+
+def test_without_the_acknowledgements_there_is_no_claim(story: Story) -> None:
+    assert story.strengths(story.evidence(acknowledged=frozenset())) == [0, 0]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"unexpected_count": None},
+        {"unexpected_count": 1},
+        {"has_secret": Seen.NOT_OBSERVED},
+        {"placed": {}},
+        {"marker_nonce": bytes(32)},
+    ],
+)
+def test_what_the_end_did_not_confirm_leaves_no_claim(story: Story, changes: dict[str, Any]) -> None:
+    assert story.strengths(story.evidence(**changes)) == [0, 0]
+
+
+def test_one_drives_lines_never_speak_for_the_other(story: Story) -> None:
+    lines = tuple(line for line in story.told.lines if line.body.get("medium") != story.names[1])
+    found = story.strengths(story.evidence(lines))
+    assert found[0] > 0
+    assert found[1] == 0
+
+
+def test_evidence_is_signed_by_this_boots_key_alone(make_lab: Any) -> None:
+    lab = make_lab("SN-1")
+    order = lab.accept()
+    lab.run(order)
+    line = next(line for line in lab.journal(order) if line.kind == "evidence")
+    signed = envelope.read(line.body["envelope"].encode())
+    key = PublicKey.from_hex(lab.record.evidence_key)
+    found = statements.read(signed.opened(key), Evidence).predicate
+    assert found.agent_keyid == key.keyid
+    assert found.boot_id == key.boot_id == order.boot_id
+
+
+def test_a_token_folder_outside_the_tokens_is_no_token(make_lab: Any) -> None:
+    lab = make_lab("SN-1")
+    for name in ("..", "../x", "A1" * 16, "a1" * 15, "a1" * 16 + "/"):
+        with pytest.raises(Exception, match="TOKEN_UNKNOWN"):
+            tokens.folder(lab.run_directory, name)

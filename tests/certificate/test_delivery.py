@@ -515,8 +515,9 @@ def test_an_order_that_says_it_needs_more_than_the_table_gets_more(
     assert refusing(make_delivery(order)).code is Code.APPROVALS_MISSING
 
 
-def test_one_person_does_not_count_twice(
-    refusing: Make, approved: Make, make_approval: Make, keys: Any
+@pytest.mark.parametrize("required", [0, 1, 2])
+def test_one_person_stands_behind_one_approval(
+    required: int, refusing: Make, approved: Make, make_approval: Make, keys: Any
 ) -> None:
     def approve(plan_digest: str) -> tuple[Envelope, ...]:
         return tuple(
@@ -524,7 +525,7 @@ def test_one_person_does_not_count_twice(
             for nonce in ("ab" * 16, "cd" * 16)
         )
 
-    assert refusing(approved(2, approve)).code is Code.APPROVALS_MISSING
+    assert refusing(approved(required, approve)).code is Code.APPROVALS_MISSING
 
 
 def test_who_requested_does_not_approve(

@@ -465,7 +465,7 @@ def _checks(
     yield Check(name="validation", sentence=f"accepted under table {order.plan.validation_digest[:16]}")
     yield Check(
         name="summary",
-        sentence=f"log entry {summary.seq}: {len(summary.predicate.media)} media, this one among them",
+        sentence=f"log entry {summary.seq}: every medium of the order, this one among them",
     )
     if allocation is not None:
         yield Check(name="allocation", sentence=f"log entry {allocation.seq}: handed out and now returned")

@@ -68,6 +68,10 @@ def printable(text: str) -> str:
     return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)
 
 
+def media_count(count: int) -> str:
+    return "1 medium" if count == 1 else f"{count} media"
+
+
 def capacity(size_bytes: int) -> str:
     """Decimal, as drives are sold; exact below a megabyte."""
     for factor, unit in ((10**12, "TB"), (10**9, "GB"), (10**6, "MB")):
@@ -107,7 +111,7 @@ def _claimed(verified: Verified) -> Iterator[tuple[str, str]]:
     yield "this medium", _claim_words(claim)
     if claim.technique != "not_applicable":
         yield "technique", TECHNIQUES[claim.technique]
-    yield "its host", f"{_claim_words(summary.claim)}; {len(summary.media)} of its media on record"
+    yield "its host", f"{_claim_words(summary.claim)}; on record: {media_count(len(summary.media))}"
 
 
 def _claim_words(claim: Claim) -> str:

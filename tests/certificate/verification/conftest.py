@@ -214,11 +214,11 @@ def demo_policy(altered: Callable[..., Any]) -> Policy:
 
 
 @pytest.fixture(scope="session")
-def make_bundle_fields(tools: dict[str, Any]) -> Callable[[], dict[str, Any]]:
-    """The honest bundle as JSON fields."""
+def make_honest(tools: dict[str, Any]) -> Callable[[], tuple[bytes, TrustRoot]]:
+    """The honest bundle as a file, and its trust root."""
 
-    def fields() -> dict[str, Any]:
-        dump: dict[str, Any] = Story(tools).build().model_dump(mode="json")
-        return dump
+    def honest() -> tuple[bytes, TrustRoot]:
+        story = Story(tools)
+        return story.build().write(), story.root
 
-    return fields
+    return honest

@@ -13,8 +13,10 @@ from certificate.errors import Code, Malformed
 
 
 @pytest.fixture(scope="module")
-def fields(make_bundle_fields: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-    return make_bundle_fields()
+def fields(make_honest: Callable[[], tuple[bytes, Any]]) -> dict[str, Any]:
+    """The honest bundle as JSON fields."""
+    found: dict[str, Any] = json.loads(make_honest()[0])
+    return found
 
 
 def written(fields: dict[str, Any], **changes: Any) -> bytes:

@@ -8,6 +8,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from certificate import envelope
 from certificate.bundle import Bundle
@@ -101,6 +103,29 @@ def test_one_altered_byte_of_the_evidence_makes_it_another_file(story: Story, fi
     refused(
         story, Code.SUBJECT_MISMATCH, "another evidence file", evidence=flipped(story.build().evidence, field)
     )
+
+
+@settings(max_examples=200, deadline=None)
+@given(data=st.data())
+def test_any_altered_byte_is_refused_or_changes_nothing_that_is_believed(
+    honest: tuple[bytes, Any, Verified], data: Any
+) -> None:
+    bundle, root, before = honest
+    at = data.draw(st.integers(0, len(bundle) - 1))
+    byte = data.draw(st.integers(1, 255))
+    altered = bundle[:at] + bytes([bundle[at] ^ byte]) + bundle[at + 1 :]
+    try:
+        after = verify(Bundle.read(altered), root, Policy.production())
+    except Refused:
+        return
+    # White space, a keyid (a hint) or another spelling of the same text: the same verdict on the same bytes.
+    assert after == before
+
+
+@pytest.fixture(scope="module")
+def honest(make_honest: Callable[[], tuple[bytes, Any]]) -> tuple[bytes, Any, Verified]:
+    bundle, root = make_honest()
+    return bundle, root, verify(Bundle.read(bundle), root, Policy.production())
 
 
 @pytest.mark.parametrize("part", ["outcome", "order", "summary"])

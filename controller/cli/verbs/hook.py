@@ -1,7 +1,7 @@
 """`expunge hook`: tell the controller that a subscription changed, whether or not it is listening.
 
-A hint is never believed: it makes `serve` ask the source. When nobody listens it goes to the spool, and the
-command still succeeds, because a billing system that calls it has done its part.
+A hint is never believed: it makes `serve` ask the source. When `serve` does not take it, it goes to the
+spool, and the command still succeeds, because a billing system that calls it has done its part.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import typer
 from certificate.errors import Refused
 from controller.api.documents import HintTold
 from controller.cli.client import Client
-from controller.cli.command import application
+from controller.cli.command import Failed, application
 from controller.cli.options import HomeOption, JsonOption, located
 from controller.errors import Code
 from controller.home import Home
@@ -39,14 +39,16 @@ def hook(
 
 
 def tell(home: Home, hint: Hint, *, now: datetime) -> HintTold:
-    """Gives `hint` to `serve`, or to the spool when nobody answers. Raises Refused(HOME_MISSING) and whatever
-    `serve` refuses.
+    """Gives `hint` to `serve`, or to the spool when it is not known that `serve` stored it. Raises
+    Refused(HOME_MISSING) and whatever `serve` refuses.
     """
     try:
         with Client.of(home) as client:
             return client.post("/v1/hints", HintTold, hint)
+    except Failed:
+        pass
     except Refused as refusal:
-        if refusal.code is not Code.SERVE_UNREACHABLE:
+        if refusal.code not in {Code.SERVE_UNREACHABLE, Code.SERVE_DISAGREES}:
             raise
     # A hint that serve took without being able to say so is told twice, which harms nobody.
     Spool(home.spool).write(hint, now=now)
@@ -54,5 +56,5 @@ def tell(home: Home, hint: Hint, *, now: datetime) -> HintTold:
 
 
 def text(told: HintTold) -> str:
-    where = "taken by serve" if told.to == "serve" else "nobody listens; kept in the spool until serve runs"
+    where = "taken by serve" if told.to == "serve" else "not taken by serve; kept in the spool until it runs"
     return f"{told.event} {told.subscription}: {where}"

@@ -18,6 +18,7 @@ import contextlib
 import logging
 import os
 import re
+import select
 import shlex
 import signal
 import socket
@@ -31,6 +32,10 @@ import paramiko  # type: ignore[import-untyped]
 
 LOOPBACK = "127.0.0.1"
 CHUNK_BYTES = 32_768
+#: How often is looked whether the client has left.
+LOOK_SECONDS = 0.2
+#: What paramiko raises for a connection that is gone.
+BROKEN = (paramiko.SSHException, OSError, EOFError)
 #: How long a command may take to obey SIGTERM.
 GRACE_SECONDS = 5.0
 #: OpenSSH's options field, as far as a forced command needs it.
@@ -141,18 +146,22 @@ def _to_command(channel: Any, process: subprocess.Popen[bytes]) -> None:
 
 def _from_command(channel: Any, process: subprocess.Popen[bytes], commands: Commands) -> None:
     try:
-        with (
-            contextlib.suppress(OSError, EOFError, paramiko.SSHException),
-            process.stdout or contextlib.nullcontext(),
-        ):
-            while process.stdout is not None and (data := os.read(process.stdout.fileno(), CHUNK_BYTES)):
-                channel.sendall(data)
+        with process.stdout or contextlib.nullcontext(), contextlib.suppress(*BROKEN):
+            while process.stdout is not None:
+                # A client that leaves closes the command's output, as with sshd, or nobody would tell it.
+                ready, _, _ = select.select([process.stdout], [], [], LOOK_SECONDS)
+                if ready:
+                    if not (data := os.read(process.stdout.fileno(), CHUNK_BYTES)):
+                        break
+                    channel.sendall(data)
+                elif channel.closed:
+                    break
         exit_code = process.wait()
-        with contextlib.suppress(OSError, EOFError, paramiko.SSHException):
+        with contextlib.suppress(*BROKEN):
             channel.send_exit_status(exit_code if exit_code >= 0 else 128 - exit_code)
     finally:
         commands.ended(process)
-        with contextlib.suppress(OSError, EOFError, paramiko.SSHException):
+        with contextlib.suppress(*BROKEN):
             channel.close()
 
 

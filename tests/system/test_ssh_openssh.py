@@ -274,6 +274,32 @@ def test_what_the_session_left_behind_outlives_the_connection(
         time.sleep(0.02)
 
 
+def test_a_session_notices_that_the_controller_has_left(
+    openssh: Callable[..., OpenSsh], tmp_path: Path
+) -> None:
+    """A journal that is followed may be silent for hours: nothing is written that could fail."""
+    mark = tmp_path / "noticed"
+    server = scripted(
+        openssh,
+        tmp_path,
+        "import select\n"
+        "poll = select.poll()\n"
+        "poll.register(1, 0)\n"
+        "for _ in range(400):\n"
+        "    if poll.poll(20):\n"
+        f"        open({str(mark)!r}, 'w').close()\n"
+        "        break\n",
+    )
+    hasty = Patience(connect_seconds=5, connect_attempts=1, answer_seconds=5, quiet_seconds=0.5)
+    with server.route(patience=hasty).open(host_key_blob=server.blob) as channel:
+        with pytest.raises(Unanswered):
+            next(channel.follow(Follow(token="t", from_seq=0)))
+        until = time.monotonic() + 10
+        while not mark.exists():
+            assert time.monotonic() < until
+            time.sleep(0.02)
+
+
 @pytest.mark.parametrize("ask", ["terminal", "subsystem", "forward"])
 def test_a_restricted_key_gets_no_terminal_no_subsystem_and_no_forwarding(
     conforming: OpenSsh, ask: str

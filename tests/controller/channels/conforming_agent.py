@@ -47,6 +47,9 @@ def answer(folder: Path, request: Line) -> Iterator[Line]:
 def status(token: str) -> Iterator[Line]:
     if token == "refuse":
         raise Refused(Code.ORDER_EXPIRED, "the order expired 3 s ago", remedy="Ask for a new order.")
+    if token == "fault":
+        yield messages.Refusal(code="AGENT_FAILED", reason="the agent met a fault", remedy="See its log.")
+        return
     if token == "wrong":
         yield messages.Accepted(token=token)
         return

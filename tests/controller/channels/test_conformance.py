@@ -2,10 +2,12 @@
 
 import pytest
 
+from agent.errors import Code as AgentCode
 from certificate import messages
 from certificate.errors import Refused
 from certificate.messages import AskStatus, Follow, Hello, JournalEnd, JournalLine
 from controller.channels import Route
+from controller.channels.dialogue import AGENT_FAULT
 from controller.errors import AgentRefused, Code, Unanswered, Unreachable
 
 HELLO = Hello(controller_nonce="ab" * 32, purpose="pin")
@@ -70,6 +72,16 @@ def test_a_refusal_of_the_agent_arrives_with_its_code_reason_and_remedy(route: R
     assert "expired 3 s ago" in refused.value.reason
     assert refused.value.remedy == "Ask for a new order."
     assert refused.value.code is Code.AGENT_REFUSED
+
+
+def test_an_agent_that_fell_over_did_not_refuse_because_it_may_have_done_something(route: Route) -> None:
+    with route.open(host_key_blob=blob_of(route)) as channel, pytest.raises(Unanswered) as silence:
+        channel.ask(status("fault"))
+    assert silence.value.code is Code.ANSWER_MISSING
+
+
+def test_the_agent_has_the_fault_by_the_name_that_we_know() -> None:
+    assert AGENT_FAULT in {code.value for code in AgentCode}
 
 
 def test_an_answer_to_another_question_is_no_answer(route: Route) -> None:

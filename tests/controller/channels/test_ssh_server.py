@@ -189,6 +189,27 @@ def test_the_end_of_the_server_ends_its_commands_and_not_what_detached_itself(
         os.kill(detached, signal.SIGKILL)
 
 
+def test_a_command_notices_that_its_client_has_left(
+    scripted_host: Any, connect: Callable[..., Any], tmp_path: Path
+) -> None:
+    mark = tmp_path / "noticed"
+    host = scripted_host(
+        "import select\n"
+        "poll = select.poll()\n"
+        "poll.register(1, 0)\n"
+        "for _ in range(400):\n"
+        "    if poll.poll(20):\n"
+        f"        open({str(mark)!r}, 'w').close()\n"
+        "        break\n"
+    )
+    channel = connect(host, host.controller_key).open_session()
+    channel.exec_command("x")
+    channel.sendall(b"{}\n")
+    assert not eventually(mark.exists, seconds=1)
+    channel.close()
+    assert eventually(mark.exists)
+
+
 def test_a_client_that_stalls_in_its_handshake_holds_up_nobody(conforming_host: Any) -> None:
     with socket.create_connection(("127.0.0.1", conforming_host.port)):
         with conforming_host.route().open(host_key_blob=conforming_host.blob) as channel:

@@ -67,6 +67,8 @@ def _require_words(entry: MediumEvidence, said: Outcome, order: Order, evidence:
         ("agent", said.agent_keyid, evidence.agent_keyid),
         ("attestation", said.attestation, NOT_OBSERVED),
         ("list of commands", done.commands, entry.commands),
+        ("start", done.started_at, entry.commands[0].started_at if entry.commands else NOT_OBSERVED),
+        ("finish", done.finished_at, entry.commands[-1].finished_at if entry.commands else NOT_OBSERVED),
         ("list of unaddressed areas", done.unaddressed_areas, entry.unaddressed_areas),
         ("list of errors", done.errors, entry.errors),
         ("tool", done.tool, evidence.tool),

@@ -100,14 +100,17 @@ class Story:
         claim = judge(order=order, evidence=evidence, commitment=medium)
         order_envelope = tools["signed_order"](order, self.signers.get("order", keys.order))
         evidence_envelope = tools["signed_evidence"](evidence, self.signers.get("evidence", keys.agent))
-        log_after = entry.commands[-1].status_log_after if entry.commands else "not_observed"
+        commands = [dumped(command) for command in entry.commands]
+        log_after = commands[-1]["status_log_after"] if commands else "not_observed"
         outcome = tools["make_outcome"](
             order, evidence, order_digest=order_envelope.payload_digest, claim=dumped(claim)
         )
         validation = dumped(outcome)["validation"] if claim.result is Result.ERASED else "not_applicable"
         computed: list[Change] = [
             ("medium", dumped(entry.medium)),
-            ("sanitization.commands", [dumped(command) for command in entry.commands]),
+            ("sanitization.commands", commands),
+            ("sanitization.started_at", commands[0]["started_at"] if commands else "not_observed"),
+            ("sanitization.finished_at", commands[-1]["finished_at"] if commands else "not_observed"),
             ("sanitization.errors", list(entry.errors)),
             ("verification.status_log_digest", tools["digest_of_hex"](log_after)),
             ("verification.markers_committed", entry.markers.committed_count),

@@ -288,6 +288,22 @@ def test_help_and_verify_start_without_the_controllers_libraries(auditor: Audito
     assert not loaded & HEAVY
 
 
+def test_a_reader_who_leaves_early_sees_no_traceback(auditor: Auditor) -> None:
+    command = [sys.executable, "-m", "certificate.cli", "verify", *[auditor.bundle()] * 40]
+    with subprocess.Popen(
+        [*command, "--trust", str(auditor.trust)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=ROOT,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        assert process.stderr.read() == ""
+    assert process.returncode == 1
+
+
 def test_help_names_every_registered_verb_with_the_first_line_of_its_docstring(
     capsys: pytest.CaptureFixture[str],
 ) -> None:

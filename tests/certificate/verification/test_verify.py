@@ -268,6 +268,8 @@ def test_an_outcome_whose_second_subject_is_another_medium_is_refused(
         ("agent_keyid", "SHA256:" + "A" * 43, "agent"),
         ("attestation", "SPDM", "attestation"),
         ("sanitization.commands.0.completion_status", "0001", "list of commands"),
+        ("sanitization.started_at", "2026-11-22T10:00:19Z", "start"),
+        ("sanitization.finished_at", "not_observed", "finish"),
         ("sanitization.unaddressed_areas", ["boot partition 1"], "unaddressed"),
         ("sanitization.errors", ["READ_FAILED"], "errors"),
         ("sanitization.tool.version", "9.9.9", "tool"),
@@ -570,6 +572,11 @@ def test_a_genuine_record_of_a_failure_is_refused_as_not_erased(story: Story, wi
 def test_a_genuine_record_of_doubt_is_refused_as_inconclusive(story: Story) -> None:
     story.summary = False
     refused(story.seen("media.0.was_present", "not_observed"), Code.INCONCLUSIVE, "NOT_PRESENT")
+
+
+def test_a_drive_that_was_sent_nothing_is_recorded_as_such(story: Story) -> None:
+    story.summary = False
+    refused(story.seen("media.0.commands", []), Code.INCONCLUSIVE, "NO_COMMAND")
 
 
 def test_a_failure_of_emulated_media_is_not_a_failure_of_a_machine(demonstration: Story) -> None:

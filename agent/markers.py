@@ -160,13 +160,13 @@ def _offsets(seed: bytes, room: NamespaceRoom, count: int) -> list[int]:
     """At most `count` offsets, ascending: first block, last block, one page in each equal part between.
 
     The last marker ends where the namespace ends; none overlaps another. A namespace with fewer pages is
-    marked on all of them.
+    marked on all of them, one with less than two on its first.
     """
     last = room.capacity_bytes - MARKER_BYTES
     if last < 0:
         raise Refused(Code.MARKERS_IMPOSSIBLE, f"namespace {room.nsid} has {room.capacity_bytes} bytes")
     pages_before_last = last // MARKER_BYTES
-    if count == 1:
+    if count == 1 or pages_before_last == 0:
         return [0]
     if pages_before_last < count:
         return [*(page * MARKER_BYTES for page in range(pages_before_last)), last]

@@ -52,6 +52,8 @@ def boot(run: RunDirectory, files: BootFiles, *, now: datetime, session: tuple[s
 
     Raises Refused: RUN_DIRECTORY_UNSAFE, BUSY, BOOT_CONFIG_INVALID, FILE_UNREADABLE and the codes of `trust`.
     """
+    if files.host_facts is not None and files.only_images is None:
+        raise Refused(Code.BOOT_CONFIG_INVALID, "host facts come from a file only where drives are images")
     run.path.mkdir(mode=durable.OWNER_ONLY_FOLDER, parents=True, exist_ok=True)
     require_own(run.path)
     lock = run.take_lock()

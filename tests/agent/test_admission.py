@@ -11,6 +11,7 @@ import pytest
 from agent import admission
 from agent.admission import Machine
 from agent.run_directory import FenceRecord
+from certificate.commitment import host_commitment
 from certificate.errors import Refused
 from certificate.messages import CapabilityReport, HostFactReport, SaltedMedium
 from certificate.statements import Order, Seen
@@ -167,8 +168,6 @@ def test_the_same_fact_three_times_is_one_fact(lab: Any, machine: Machine) -> No
     """Three commitments of one kind agree, and still nobody knows which machine this is."""
     host = lab.host()
     one = [fact for fact in host["facts"] if fact["kind"] == "dmi_uuid"] * 3
-    from certificate.commitment import host_commitment
-
     whole = host_commitment((fact["kind"], fact["commitment"]) for fact in one)
     plan = lab.plan(lab.inventory(), host_commitment=whole)
     order = lab.order(plan=plan, host={"commitment": whole, "facts": one})
@@ -193,7 +192,7 @@ def test_a_host_that_is_not_the_plans_is_refused(lab: Any, machine: Machine) -> 
     assert code_of(lab.order(plan=plan), machine) == "PLAN_MISMATCH"
 
 
-def test_more_drives_than_one_line_of_evidence_can_report_are_refused(lab: Any, machine: Machine) -> None:
-    media = lab.plan(lab.inventory()).model_dump(mode="json", by_alias=True)["media"]
-    many = [dict(media[0], commitment=f"{number:064x}") for number in range(admission.MAX_DRIVES + 1)]
-    assert code_of(lab.order(plan=lab.plan(lab.inventory(), media=many)), machine) == "TOO_MANY_DRIVES"
+def test_more_drives_than_one_line_of_evidence_can_report_are_refused(order: Order, machine: Machine) -> None:
+    many = [replace(machine.drives[0], serial=f"SN-{number}") for number in range(41)]
+    assert code_of(order, replace(machine, drives=tuple(many))) == "TOO_MANY_DRIVES"
+    assert code_of(order, replace(machine, drives=tuple(many[:40]))) == "DRIVE_UNEXPECTED"

@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import stat
 import subprocess
-from datetime import timedelta
+from dataclasses import replace
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from agent.run_directory import RunDirectory
 from certificate import envelope, trust
 from certificate.errors import Refused
 from certificate.keys import PrivateKey, PublicKey
-from certificate.statements import Purpose
+from certificate.statements import Boot, Purpose
 
 
 def codes_of(lab: Any, **boot: Any) -> str:
@@ -46,6 +47,14 @@ def test_a_directory_others_can_read_is_refused(make_lab: Any) -> None:
     lab = make_lab(is_booted=False)
     lab.run_directory.path.mkdir(mode=0o755)
     assert codes_of(lab) == "RUN_DIRECTORY_UNSAFE"
+
+
+def test_a_real_machines_identity_never_comes_from_a_file(make_lab: Any) -> None:
+    lab = make_lab(is_booted=False)
+    files = replace(lab.boot_files(), only_images=None)
+    with pytest.raises(Refused, match="BOOT_CONFIG_INVALID"):
+        boot.boot(lab.run_directory, files, now=instant_of("2026-01-01T00:00:00Z"), session=("s",))
+    assert not lab.run_directory.path.exists()
 
 
 def test_a_link_is_no_run_directory(make_lab: Any, tmp_path: Path) -> None:
@@ -86,14 +95,8 @@ def test_the_secret_is_read_once_and_removed(make_lab: Any) -> None:
 
 
 def _secret_digest(lab: Any) -> str:
-    statement, _ = lab.root.open_statement(lab.run_directory.config_file.read_bytes(), _boot_kind())
+    statement, _ = lab.root.open_statement(lab.run_directory.config_file.read_bytes(), Boot)
     return statement.predicate.secret_digest
-
-
-def _boot_kind() -> Any:
-    from certificate.statements import Boot
-
-    return Boot
 
 
 def test_another_secret_than_the_configuration_names_is_refused(make_lab: Any) -> None:
@@ -121,15 +124,13 @@ def test_a_configuration_expires_at_its_second_and_not_after(make_lab: Any) -> N
     files = lab.boot_files()
     config = envelope.read(files.config.read_bytes()).payload.decode()
     expires_at = config.split('"expires_at":"')[1][:20]
-    instant = durable_time(expires_at)
+    instant = instant_of(expires_at)
     with pytest.raises(Refused, match="BOOT_CONFIG_INVALID"):
         boot.boot(lab.run_directory, files, now=instant, session=("s",))
     boot.boot(lab.run_directory, files, now=instant - timedelta(seconds=1), session=("s",))
 
 
-def durable_time(text: str) -> Any:
-    from datetime import datetime
-
+def instant_of(text: str) -> datetime:
     return datetime.strptime(text, "%Y-%m-%dT%H:%M:%S%z")
 
 

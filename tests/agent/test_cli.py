@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -113,8 +114,6 @@ def test_a_fence_only_rises(make_lab: Any) -> None:
 
 
 def test_one_process_holds_the_lock_and_looking_does_not_take_it(make_lab: Any) -> None:
-    import os
-
     run: RunDirectory = make_lab().run_directory
     assert not run.is_executing()
     held = run.take_lock()

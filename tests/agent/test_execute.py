@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from agent.devices.simulated import SimulatedNvme, occurrences
+from agent import admission
+from agent.devices.simulated import Namespace, SimulatedNvme, occurrences
 from certificate import commitment, messages
 from certificate.messages import JournalLine
 from certificate.statements import Seen
@@ -337,10 +338,17 @@ def test_two_runs_share_neither_markers_nor_nonce(make_lab: Any) -> None:
     assert not contents[0] & contents[1]
 
 
-def test_evidence_of_forty_drives_fits_one_session_line(make_lab: Any) -> None:
-    """admission.MAX_DRIVES: if this fails, evidence would be lost after the erase."""
-    lab = make_lab("SN-1")
+@pytest.mark.parametrize("namespace_count", [1, 4, 64])
+@pytest.mark.parametrize("faults", [(), ("refuses",)])
+def test_evidence_is_never_larger_than_admission_expected(
+    make_lab: Any, namespace_count: int, faults: tuple[str, ...]
+) -> None:
+    """Else it would not fit its session line, and be lost after the erase."""
+    namespaces = tuple(Namespace(nsid=number + 1, blocks=128) for number in range(namespace_count))
+    lab = make_lab("SN-1", namespaces=namespaces, faults=faults)
+    expected = admission.evidence_bytes(lab.inventory().drives[0])
     order = lab.accept()
     lab.run(order)
     line = next(line for line in lab.journal(order) if line.kind == "evidence")
-    assert 40 * len(line.write()) < messages.MAX_LINE_BYTES
+    assert len(line.write()) < expected
+    assert admission.EVIDENCE_BYTES < messages.MAX_LINE_BYTES

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import io
 import os
 import threading
 from typing import Any
 
 import pytest
 
-from agent import following
-from certificate.messages import AckAnswer, Follow, JournalEnd, JournalLine, Refusal
+from agent import following, session
+from certificate.errors import Refused
+from certificate.messages import Ack, AckAnswer, Follow, JournalEnd, JournalLine, Refusal
 
 
 class Gone(BaseException):
@@ -104,16 +106,12 @@ def test_a_token_nobody_accepted_has_no_journal(make_lab: Any) -> None:
 
 def test_a_session_gives_up_following_when_nobody_reads(make_lab: Any) -> None:
     """The controller is gone and the journal stands still: the session ends, the execution does not."""
-    from agent import session
-
     lab = make_lab()
     order = lab.accept()
     reading, writing = os.pipe()
     with os.fdopen(writing, "wb") as answers:
         os.close(reading)
         request = Follow(token=order.token, from_seq=1)
-        import io
-
         code = session.serve(lab.run_directory, request=io.BytesIO(request.write()), answers=answers)
     assert code == 0
     assert lab.status(order.token).state == "running"
@@ -198,9 +196,6 @@ def test_an_acknowledgement_after_its_life_is_refused(make_lab: Any) -> None:
     lab, codes = make_lab(), []
 
     def late(order: Any, line: JournalLine) -> None:
-        from certificate.errors import Refused
-        from certificate.messages import Ack
-
         ack = Ack(token=order.token, boot_id=lab.record.boot_id, seq=line.seq, step=line.step)
         for age_ms in (59_999, 60_000):
             try:

@@ -10,6 +10,7 @@ import pytest
 
 from agent import durable
 from agent.run_directory import RunDirectory
+from certificate.messages import AskStatus
 
 NEVER_SEEN = "ab" * 16
 
@@ -171,11 +172,5 @@ def test_a_journal_that_was_changed_gives_no_standing(make_lab: Any) -> None:
     lab.run(order)
     file = RunDirectory(lab.run_directory.path).tokens_folder / order.token / "journal.jsonl"
     file.write_bytes(file.read_bytes().replace(b'"kind":"sent"', b'"kind":"lost"'))
-    answer = lab.ask(_status(order.token))
+    answer = lab.ask(AskStatus(token=order.token, finalise=False))
     assert answer.code == "JOURNAL_BROKEN"
-
-
-def _status(token: str) -> Any:
-    from certificate.messages import AskStatus
-
-    return AskStatus(token=token, finalise=True)

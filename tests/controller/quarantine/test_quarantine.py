@@ -155,6 +155,7 @@ def printing(text: bytes, *, exit_code: int = 0, timeout_seconds: float = 10) ->
         GOOD + GOOD,
         b"connected\n" + GOOD,
         GOOD + b"bye\n",
+        b'{"tenant_side": "cut",\n "our_side": "reachable"}\n',
         b'{"tenant_side": "cut"}\n',
         b'{"our_side": "reachable"}\n',
         b'{"tenant_side": "cut", "our_side": "reachable", "port": 7}\n',

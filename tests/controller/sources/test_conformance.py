@@ -114,6 +114,18 @@ def test_a_poll_finds_an_end_that_was_never_seen_before(world: Any) -> None:
     assert world.source.hints({"sub-1": UNKNOWN}).hints == (Hint(kind=HintKind.ENDED, subscription="sub-1"),)
 
 
+def test_a_poll_says_renewed_only_of_what_was_believed_to_have_ended(world: Any) -> None:
+    world.says("sub-2", "pending")
+    believed = {"sub-1": UNKNOWN, "sub-2": ACTIVE}
+    assert world.source.hints(believed).hints == ()
+    assert world.source.hints({"sub-2": ENDED}).hints == (Hint(kind=HintKind.RENEWED, subscription="sub-2"),)
+
+
+def test_a_poll_gives_no_hint_for_a_word_that_is_no_state(world: Any) -> None:
+    world.says("sub-1", "terminated")
+    assert world.source.hints({"sub-1": ACTIVE, "sub-3": ENDED}).hints == ()
+
+
 def test_a_state_has_no_truth_of_its_own() -> None:
     with pytest.raises(TypeError):
         bool(UNKNOWN)

@@ -58,8 +58,8 @@ class StoredHint:
 def receive(
     tx: Connection, *, source: str, event_id: str, event: HintEvent, subscription_ref: str, now: datetime
 ) -> StoredHint | None:
-    """Stores a hint; None when it is known already. Raises Refused(ALREADY_STORED) where the source uses an id
-    again for something else: a renewal must not vanish behind an older event.
+    """Stores a hint; None when it is known already. Raises Refused(ALREADY_STORED) where the source uses an
+    id again for something else: a renewal must not vanish behind an older event.
     """
     try:
         with tx.begin_nested():

@@ -261,6 +261,7 @@ def answer_done(tx: Connection, key: OrderId, *, now: datetime) -> StoredOrder:
 
 def answer_absent(tx: Connection, key: OrderId, *, envelope: Envelope, now: datetime) -> StoredOrder:
     """The agent's signed absence, checked by the caller. Raises LostRace unless the order is dispatched."""
+    answered = _answer(tx, key, FinalAnswer.ABSENT, envelope.payload_digest, now)
     tx.execute(
         insert(absence).values(
             erase_order=key,
@@ -269,7 +270,7 @@ def answer_absent(tx: Connection, key: OrderId, *, envelope: Envelope, now: date
             received_at=now,
         )
     )
-    return _answer(tx, key, FinalAnswer.ABSENT, envelope.payload_digest, now)
+    return answered
 
 
 def load(tx: Connection, key: OrderId) -> StoredOrder:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
+from sqlalchemy import Connection
 
 from certificate import envelope as dsse
 from certificate.envelope import Envelope
@@ -82,6 +85,12 @@ class Scene:
 
     def signed(self, text: str) -> Envelope:
         return dsse.sign(text.encode(), self.signer)
+
+    def rolled_back(self, act: Callable[[Connection], object]) -> None:
+        """Performs `act` in a transaction that then fails."""
+        with suppress(ZeroDivisionError), self.store.transaction() as tx:
+            act(tx)
+            raise ZeroDivisionError
 
     def host(self, **changes: Any) -> HostId:
         fields: dict[str, Any] = {
@@ -169,7 +178,7 @@ class Scene:
         """A claimed deprovision in `approved`, and its fence."""
         key = self.deprovision()
         fence = self.claim(key)
-        for old, new in zip(WAY_TO_APPROVED, WAY_TO_APPROVED[1:], strict=False):
+        for old, new in pairwise(WAY_TO_APPROVED):
             self.move(key, old, new, fence)
         return key, fence
 

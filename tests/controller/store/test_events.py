@@ -1,4 +1,4 @@
-"""What may stand in the ledger: ids, pseudonyms, digests, codes, numbers, times. Nothing a person would mind."""
+"""What may stand in the ledger: ids, pseudonyms, digests, codes, numbers, times. No more."""
 
 from __future__ import annotations
 

@@ -39,8 +39,7 @@ def edited(scene: Any, *statements: tuple[str, tuple[Any, ...]]) -> str | None:
         try:
             ledger.check(tx)
         except Refused as refusal:
-            assert refusal.code is Code.LEDGER_BROKEN
-            return refusal.reason
+            return f"{refusal.code}: {refusal.reason}"
     return None
 
 
@@ -99,7 +98,7 @@ def test_each_altered_field_of_an_event_is_found(scene: Any) -> None:
     for column, value in forged.items():
         change = f"UPDATE ledger_event SET {column} = ? WHERE seq = 4"  # noqa: S608
         former = original.body_text if column == "body" else getattr(original, column)
-        assert edited(scene, (change, (value,))) is not None, column
+        assert (edited(scene, (change, (value,))) or "").startswith("LEDGER_BROKEN"), column
         assert edited(scene, (change, (former,))) is None
 
 
@@ -144,7 +143,7 @@ def test_a_cut_end_is_not_found_by_the_chain_but_by_the_anchor(scene: Any) -> No
 
 
 def test_the_states_of_all_deprovisions_fold_from_the_ledger_alone(scene: Any) -> None:
-    approved, fence = scene.approved()
+    approved, _ = scene.approved()
     scheduled = scene.deprovision()
     failed, other_fence = scene.approved()
     scene.needs_operator(failed, State.APPROVED, other_fence)
@@ -171,9 +170,7 @@ def test_a_fold_refuses_a_move_from_where_the_deprovision_was_not(scene: Any) ->
 
 
 def test_an_event_vanishes_with_the_transaction_that_failed(scene: Any) -> None:
-    with pytest.raises(ZeroDivisionError), scene.store.transaction() as tx:
-        ledger.append(tx, StoreCreated(store_id="a" * 64), now=scene.at())
-        raise ZeroDivisionError
+    scene.rolled_back(lambda tx: ledger.append(tx, StoreCreated(store_id="a" * 64), now=scene.at()))
     assert len(told(scene)) == 1
 
 

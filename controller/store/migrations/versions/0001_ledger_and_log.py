@@ -140,7 +140,7 @@ def _create_private_text() -> None:
 
 
 def _refuse_changes() -> None:
-    # Spelled out here, not imported: what a migration did must still be readable when the package has changed.
+    # Spelled out, not imported: what a migration did must be readable when the package has changed.
     postgresql = op.get_bind().dialect.name == "postgresql"
     if postgresql:
         op.execute(

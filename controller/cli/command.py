@@ -1,7 +1,8 @@
 """The frame of every command: parse, call once, show; answers on standard output and nothing else there.
 
-Exit codes are DESIGN's: 0 done, 1 failed, 2 usage, 3 refused and nothing done, 4 needs approval; and
-the shell's 130 for an interrupt. A refusal goes to standard error as code, reason and remedy; with `--json` as one JSON object.
+Exit codes are DESIGN's: 0 done, 1 failed, 2 usage, 3 refused and nothing done, 4 needs approval; and the
+shell's 130 for an interrupt. A refusal goes to standard error as code, reason and remedy; with `--json` as
+one JSON object.
 """
 
 from __future__ import annotations

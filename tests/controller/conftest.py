@@ -14,6 +14,7 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+import structlog
 
 from certificate.identifiers import DeprovisionId, HostId, OrderId, TenancyId
 from certificate.keys import PrivateKey
@@ -304,7 +305,8 @@ def open_desk(founded: FoundedHome, founded_keyring: Keyring) -> Iterator[OpenDe
 @pytest.fixture
 def served_desk(open_desk: OpenDesk) -> Iterator[OpenDesk]:
     """The same, answering on the home's Unix socket, whose lock is held as `serve` holds it."""
-    with open_desk.home.locked():
+    # Its log would otherwise stand on the same standard output as a command's answer.
+    with open_desk.home.locked(), structlog.testing.capture_logs():
         listener = unix_socket(open_desk.home.socket)
         served = Served(application(open_desk.desk), listener, name="test", ended=lambda: None)
         yield open_desk

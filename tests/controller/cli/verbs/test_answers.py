@@ -1,0 +1,158 @@
+"""`expunge status`, `show` and `certificate`: people and programs are told the same."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from certificate.identifiers import DeprovisionId, HostId
+from controller.api.documents import (
+    CertificateFile,
+    CertificateFiles,
+    DeprovisionLine,
+    EventLine,
+    MediumLine,
+    ObservationLine,
+    RefusalLine,
+    Status,
+    Story,
+    Why,
+)
+
+KEY = DeprovisionId("dep_" + "1" * 32)
+AT = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
+LINE = DeprovisionLine(
+    deprovision=KEY,
+    host="host-1",
+    state="needs_operator",
+    sentence="A person must decide; only commands in the ledger lead out.",
+    trigger="ended",
+    attempt=2,
+    scheduled_at=AT,
+    changed_at=AT,
+    waits_for="one drive more than on record",
+    next_due_at=None,
+    deadline_at=AT,
+)
+STATUS = Status(release="0.0.test", is_frozen=True, ledger_seq=17, log_size=4, deprovisions=(LINE,))
+STORY = Story(
+    line=LINE,
+    needs=RefusalLine(code="DRIVES_DIFFER", reason="one more", remedy="Compare the drives."),
+    policy_version=3,
+    policy_digest="a" * 64,
+    plan_digest="b" * 64,
+    media=(
+        MediumLine(
+            medium="c" * 64,
+            outcome="out_" + "2" * 32,
+            result="erased",
+            method="purge",
+            technique="nvme_sanitize_crypto",
+            grade="marker-proven",
+            is_logged=False,
+        ),
+    ),
+    events=(EventLine(seq=9, at="2026-11-20T12:00:00.000000Z", kind="plan-made", body={"attempt": 2}),),
+    observations=(
+        ObservationLine(
+            sequence=5,
+            question="subscription",
+            answer=None,
+            asked_at=AT,
+            answered_at=None,
+            answer_digest=None,
+        ),
+    ),
+    why=Why(
+        order="ord_" + "3" * 32,
+        order_digest="d" * 64,
+        order_seq=7,
+        plan_digest="b" * 64,
+        floor="purge",
+        basis={"policy_version": 3, "tenancies": {"count": 1}},
+    ),
+)
+FILES = CertificateFiles(
+    deprovision=KEY,
+    files=(
+        CertificateFile(name="out_1.bundle.json", content='{"b":1}\n'),
+        CertificateFile(name="out_1.annex.json", content='{"a":1}\n'),
+    ),
+)
+
+
+@pytest.fixture
+def telling(served_desk: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """The running desk, telling the answers above."""
+    desk = type(served_desk.desk)
+    monkeypatch.setattr(desk, "status", lambda self: STATUS)
+    monkeypatch.setattr(desk, "story", lambda self, key: STORY)
+    monkeypatch.setattr(desk, "certificate", lambda self, key, *, with_annex: FILES)
+    return served_desk
+
+
+def test_status_tells_the_same_as_text_and_as_json(telling: Any, expunge: Any) -> None:
+    home = ("--home", telling.home.path)
+    assert Status.model_validate_json(expunge("status", *home, "--json").out) == STATUS
+    shown = expunge("status", *home).out
+    for value in ("FROZEN", "ledger 17", "log 4", "host-1", "needs_operator", LINE.waits_for, KEY):
+        assert value in shown
+
+
+def test_a_story_tells_the_same_as_text_and_as_json(telling: Any, expunge: Any) -> None:
+    home = ("--home", telling.home.path)
+    assert Story.model_validate_json(expunge("show", KEY, *home, "--json").out) == STORY
+    shown = expunge("show", KEY, "--why", *home).out
+    needs, (medium,), why = STORY.needs, STORY.media, STORY.why
+    assert needs is not None
+    assert why is not None
+    told = [KEY, "host-1", "attempt 2", LINE.sentence, needs.code, needs.reason, needs.remedy]
+    told += [medium.result, medium.grade, "not yet logged", "a" * 64, "b" * 64, "d" * 64, why.order]
+    told += ["log entry 7", "no answer", "plan-made", "2026-11-20T12:00:00Z"]
+    assert [value for value in told if value not in shown] == []
+
+
+def test_without_why_a_story_is_short(telling: Any, expunge: Any) -> None:
+    shown = expunge("show", KEY, "--home", telling.home.path).out
+    assert "Compare the drives." in shown
+    assert "ledger" not in shown.replace(LINE.sentence, "")
+
+
+@pytest.mark.parametrize("verb", ["show", "certificate"])
+@pytest.mark.parametrize("key", ["dep_1", "host-1", HostId("hst_" + "1" * 32)])
+def test_what_is_no_deprovision_is_a_usage_error(founded: Any, expunge: Any, verb: str, key: str) -> None:
+    said = expunge(verb, key, "--home", founded.home.path)
+    assert (said.code, said.out) == (2, "")
+
+
+def test_a_certificate_is_written_as_files_and_named(telling: Any, expunge: Any, tmp_path: Path) -> None:
+    out = tmp_path / "deep" / "certificates"
+    said = expunge("certificate", KEY, "--out", out, "--annex", "--home", telling.home.path)
+    assert said.code == 0, said.err
+    assert said.out.split() == [str(out / file.name) for file in FILES.files]
+    assert (out / "out_1.bundle.json").read_text() == '{"b":1}\n'
+    assert (out / "out_1.bundle.json").stat().st_mode & 0o777 == 0o644
+    assert (out / "out_1.annex.json").stat().st_mode & 0o777 == 0o600
+
+
+def test_json_of_a_certificate_is_the_files_themselves(telling: Any, expunge: Any, tmp_path: Path) -> None:
+    said = expunge("certificate", KEY, "--out", tmp_path, "--home", telling.home.path, "--json")
+    assert json.loads(said.out) == json.loads(FILES.to_json())
+
+
+@pytest.mark.parametrize("name", ["../escape", "/etc/passwd", ".hidden", "a/b", ""])
+def test_a_file_name_never_leads_out_of_the_folder(name: str) -> None:
+    with pytest.raises(ValueError, match="name"):
+        CertificateFile(name=name, content="")
+
+
+def test_a_deprovision_that_is_not_there_is_refused(served_desk: Any, expunge: Any, tmp_path: Path) -> None:
+    for verb, more in (("show", ()), ("certificate", ("--out", tmp_path / "out"))):
+        said = expunge(verb, KEY, *more, "--home", served_desk.home.path, "--json")
+        assert (said.code, said.out) == (3, "")
+        assert json.loads(said.err)["refused"]["code"] == "NOT_IN_STORE"
+    assert not (tmp_path / "out").exists()

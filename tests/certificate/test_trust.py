@@ -84,6 +84,13 @@ def log_key(trust: TrustRoot, **changes: Any) -> dict[str, Any]:
     return json.loads(trust.canonical())["log"]["keys"][0] | changes
 
 
+SMALL_ORDER_LOG_KEY = {
+    "signature_type": 1,
+    "public_key": "01" + "00" * 31,
+    "valid_until_size": "not_applicable",
+}
+
+
 @pytest.mark.parametrize(
     "broken",
     [
@@ -109,6 +116,7 @@ def log_key(trust: TrustRoot, **changes: Any) -> dict[str, Any]:
         lambda root: {"log": {**root["log"], "keys": root["log"]["keys"] * 2}},
         lambda root: {"log": {**root["log"], "keys": [{**root["log"]["keys"][0], "signature_type": 6}]}},
         lambda root: {"log": {**root["log"], "keys": [{**root["log"]["keys"][0], "public_key": "00"}]}},
+        lambda root: {"log": {**root["log"], "keys": [*root["log"]["keys"], SMALL_ORDER_LOG_KEY]}},
         lambda root: {"witnesses": "some"},
         lambda root: {"purpose": "test"},
         lambda root: {"created_at": "2026-10-23T10:00:00+00:00"},

@@ -109,7 +109,11 @@ class Work:
 
 @dataclass(kw_only=True)
 class Execution:
-    """One order on one machine, the execution lock being held. `host` goes into the annex as it is."""
+    """One order on one machine, the execution lock being held.
+
+    `annex`: the file whose digest the evidence names. `unexpected_count`: drives found that stand in no order,
+    None where nobody looked. `was_attached`: another process began this execution, and this one observes.
+    """
 
     order: Order
     order_digest: str
@@ -176,6 +180,9 @@ class Execution:
     # --- before anything irreversible -----------------------------------------------------------------------
 
     def open(self, work: Work) -> None:
+        """Takes the drive and journals what it says of itself. Raises StepRefused: DRIVE_MISSING,
+        DRIVE_NOT_EXCLUSIVE; Refused(DRIVE_UNREADABLE).
+        """
         found, identity = work.found, work.found.identity
         exclusively = Seen.NOT_OBSERVED if found.drive is None else found.drive.blocks.open_exclusively()
         body = OpenedBody(
@@ -387,6 +394,7 @@ class Execution:
         return self.world.now().replace(microsecond=0)
 
     def stop(self, work: Work, kind: Kind, step: str, code: RefusalCode, reason: str) -> None:
+        """Ends the work on one medium with a line that says why."""
         work.is_stopped, work.running = True, None
         body = StoppedBody(medium=work.commitment, code=code.value, reason=reason)
         self.journal.append(kind, step=step, body=write_body(body))

@@ -111,7 +111,7 @@ class Work:
 class Execution:
     """One order on one machine, the execution lock being held.
 
-    `annex`: the file whose digest the evidence names. `unexpected_count`: drives found that stand in no order,
+    `annex`: the file whose digest the evidence names. `unexpected_count`: drives found that no order names,
     None where nobody looked. `was_attached`: another process began this execution, and this one observes.
     """
 

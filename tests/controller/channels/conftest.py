@@ -25,7 +25,8 @@ from controller.channels.ssh import Endpoint, Patience, SshRoute
 
 ROOT = Path(__file__).parents[3]
 AGENT = Path(__file__).with_name("conforming_agent.py")
-IMPATIENT = Patience(connect_seconds=3.0, connect_attempts=1, answer_seconds=5.0, quiet_seconds=5.0)
+#: Long enough for a loaded machine; what goes well is not slowed down by it.
+PATIENT = Patience(connect_seconds=20.0, connect_attempts=1, answer_seconds=20.0, quiet_seconds=20.0)
 #: What a script of a hostile agent may use.
 PREAMBLE = """
 import json, os, sys, time
@@ -53,7 +54,7 @@ class Host:
     def blob(self) -> bytes:
         return self.host_key.public.ssh_blob
 
-    def route(self, *, identity: PrivateKey | None = None, patience: Patience = IMPATIENT) -> SshRoute:
+    def route(self, *, identity: PrivateKey | None = None, patience: Patience = PATIENT) -> SshRoute:
         return SshRoute(
             endpoint=Endpoint(address="127.0.0.1", port=self.port),
             identity=identity or self.controller_key,
@@ -203,7 +204,7 @@ class Misbehaving:
             self.transports.append(transport)
             transport.start_server(threading.Event(), Stubborn(self))
 
-    def route(self, *, patience: Patience = IMPATIENT) -> SshRoute:
+    def route(self, *, patience: Patience = PATIENT) -> SshRoute:
         return SshRoute(
             endpoint=Endpoint(address="127.0.0.1", port=self.port),
             identity=PrivateKey.from_seed(b"c" * 32),

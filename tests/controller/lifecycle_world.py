@@ -518,11 +518,15 @@ class World:
         """A question is stored and sent; nobody waits for its answer any more."""
         self.ask(Question.SUBSCRIPTION)
 
-    def answers_late(self) -> None:
-        """The oldest open question about a subscription is answered after all: unknown."""
-        is_open = (r for r in self.rows if r.question is Question.SUBSCRIPTION and r.answered_at is None)
-        if (row := next(is_open, None)) is not None and row.about in self.known:
+    def answers_out_of_order(self, *, is_behind: bool) -> None:
+        """Two questions a tenancy; the second is answered first, and the first says unknown after all."""
+        first, second = self.ask(Question.SUBSCRIPTION), self.ask(Question.SUBSCRIPTION)
+        for row in second:
+            self.store_answer(row, self.reply(row) or {})
+        self.wall -= 9 * SECOND if is_behind else timedelta()
+        for row in first:
             self.store_answer(row, {"answer": Answer.UNKNOWN, "changed_at": None})
+        self.wall += 9 * SECOND if is_behind else timedelta()
 
     def answers_slowly(self, worker: int) -> None:
         """The worker's questions are asked, and every answer takes half a minute."""

@@ -34,6 +34,7 @@ Act = Callable[[Any], object]
 ACTS: tuple[Act, ...] = (
     *[lambda world: world.advance(0)] * 4,
     *[lambda world: world.perform(0)] * 8,
+    *[lambda world: world.work(0)] * 3,
     lambda world: world.advance(1),
     *[lambda world: world.perform(1)] * 2,
     lambda world: world.perform(0, is_lost=True),
@@ -55,7 +56,8 @@ ACTS: tuple[Act, ...] = (
     lambda world: world.hints_too_early(),
     lambda world: world.hints_while_the_clock_is_behind(),
     *[lambda world: world.asks_and_dies()] * 2,
-    *[lambda world: world.answers_late()] * 2,
+    lambda world: world.answers_out_of_order(is_behind=False),
+    lambda world: world.answers_out_of_order(is_behind=True),
     lambda world: world.answers_slowly(0),
     lambda world: setattr(world, "is_held", not world.is_held),
     lambda world: setattr(world, "is_frozen", not world.is_frozen),

@@ -24,6 +24,8 @@ app = application("Make a home: keys, trust root, policy, database.")
 
 #: One line of OpenSSH; stops a wrong path from being read into memory.
 MAX_PUBLIC_KEY_BYTES = 4096
+#: By `--demonstration`.
+PURPOSES = {False: Purpose.PRODUCTION, True: Purpose.DEMONSTRATION}
 
 
 @app.command()
@@ -45,7 +47,7 @@ def init(
     place = located(home)
     founding = Founding(
         domain=domain,
-        purpose=Purpose.DEMONSTRATION if demonstration else Purpose.PRODUCTION,
+        purpose=PURPOSES[demonstration],
         operators=_two(operator),
     )
     passphrase = read_passphrase(environment=os.environ, descriptor=passphrase_fd, is_new=True)

@@ -29,8 +29,6 @@ def serve(home: HomeOption = None, passphrase_fd: PassphraseOption = None) -> No
     from controller.serving import serve as run
     from controller.wiring import wire
 
-    _log_as_json()
-    stop = _stop_on_signal()
     place = located(home)
     place.require_initialised()
     with place.locked():
@@ -38,8 +36,11 @@ def serve(home: HomeOption = None, passphrase_fd: PassphraseOption = None) -> No
         passphrase = read_passphrase(environment=os.environ, descriptor=passphrase_fd)
         with sign_of_life("opening keys"):
             keyring = Keyring.open(place.keys, passphrase=passphrase)
+        # Until here a signal ends the process at once: nothing was begun.
+        _log_as_json()
+        wiring, stop = Wiring(wire=wire, dispatcher=Embedded), _stop_on_signal()
         try:
-            run(place, configuration, keyring, wiring=Wiring(wire=wire, dispatcher=Embedded), stop=stop)
+            run(place, configuration, keyring, wiring=wiring, stop=stop)
         except PartDied as death:
             raise Failed(str(death)) from death
 

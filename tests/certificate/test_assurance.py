@@ -542,7 +542,9 @@ def test_limits_name_what_this_erase_does_not_show(case: Case) -> None:
     assert assurance.ESCROW_LIMIT in case.claim().limits
     assert assurance.ESCROW_LIMIT not in case.ordered("escrow", "none").claim().limits
     assert assurance.REPORTED_LIMIT not in case.claim().limits
-    assert assurance.ATTACHED_LIMIT in case.seen("was_attached", "yes").claim().limits
+    for attached in ("yes", "not_observed"):
+        assert assurance.ATTACHED_LIMIT in case.seen("was_attached", attached).claim().limits
+    assert assurance.ATTACHED_LIMIT not in case.claim().limits
     assert any(
         "boot partition 1" in limit
         for limit in case.seen("media.0.unaddressed_areas", ["boot partition 1"]).claim().limits

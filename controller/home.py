@@ -117,6 +117,7 @@ class Home:
 
         The lock is the kernel's: a process that dies, however it dies, lets go of it.
         """
+        self.run.mkdir(mode=FOLDER_MODE, exist_ok=True)
         descriptor = os.open(self.lock_file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, FILE_MODE)
         try:
             try:

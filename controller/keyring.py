@@ -11,6 +11,9 @@ Rules: Ed25519 keys rest in OpenSSH format under bcrypt (`ssh-keygen -y -f FILE`
 as `sealed_key` says; files are 0600 and never written over; all keys share one passphrase, so that one
 credential starts the service; a key that is missing or does not open refuses the whole ring. The root key's
 file should be carried to another place after `init`: nothing else asks for it.
+
+KNOWN GAP: there is no command for another passphrase yet. `ssh-keygen -p` changes it for the Ed25519 keys,
+but not for the two symmetric ones, and a ring under two passphrases does not open.
 """
 
 from __future__ import annotations

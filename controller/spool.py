@@ -102,19 +102,20 @@ class Spool:
     def drain(self, take: Callable[[Hint], None], *, now: datetime) -> Drained:
         """Hands every hint to `take`, oldest first, and removes each that was taken.
 
-        A hint that `take` refuses is set aside; any other exception of `take` ends the pass and leaves that
-        hint and the later ones where they are.
+        Whatever `take` raises ends the pass and leaves that hint and the later ones where they are: a store
+        that refuses today may take it tomorrow.
         """
         taken, aside = 0, []
         for path in sorted(self.folder.iterdir()):
             if path == self.set_aside_folder or self._is_being_written(path, now):
                 continue
             try:
-                take(_read(path))
-            except Refused as refusal:
+                hint = _read(path)
+            except Malformed as refusal:
                 self._set_aside(path, refusal)
                 aside.append(path.name)
                 continue
+            take(hint)
             path.unlink()
             taken += 1
         if taken:
@@ -127,7 +128,7 @@ class Spool:
             return False
         return now.timestamp() - path.lstat().st_mtime < ABANDONED_AFTER.total_seconds()
 
-    def _set_aside(self, path: Path, refusal: Refused) -> None:
+    def _set_aside(self, path: Path, refusal: Malformed) -> None:
         self.set_aside_folder.mkdir(mode=FOLDER_MODE, exist_ok=True)
         place = self.set_aside_folder / path.name
         number = 1

@@ -57,7 +57,7 @@ class HostFact(Document):
     """One sign of a host's identity."""
 
     kind: HostFactKind
-    value: Word
+    value: Sentence
 
 
 class NewDrive(Document):
@@ -78,7 +78,7 @@ class NewHost(Document):
     data_class: Word
     disposition: Literal["rented", "unknown"]
     address: AgentAddress
-    parameters: dict[ParameterName, Word]
+    parameters: dict[ParameterName, Sentence]
     facts: tuple[HostFact, ...]
     drives: Annotated[tuple[NewDrive, ...], Field(max_length=200)]
 

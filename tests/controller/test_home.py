@@ -69,6 +69,14 @@ def test_a_second_process_is_refused_while_the_first_holds_the_home(tmp_path: Pa
     assert attempt() == "held"
 
 
+def test_a_home_can_be_held_after_its_run_folder_was_cleared(tmp_path: Path) -> None:
+    home = Home(tmp_path / "home")
+    home.create_folders()
+    home.run.rmdir()
+    with home.locked():
+        assert stat.S_IMODE(home.run.stat().st_mode) == 0o700
+
+
 def test_a_file_is_replaced_whole_and_private_whatever_the_umask(tmp_path: Path) -> None:
     path = tmp_path / "file"
     path.write_bytes(b"old")

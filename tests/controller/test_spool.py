@@ -126,13 +126,17 @@ def test_two_foreign_files_of_one_name_are_both_kept(spool: Spool) -> None:
     assert sorted(kept) == [b"other notes", b"somebody's notes"]
 
 
-def test_a_hint_that_is_refused_is_set_aside(spool: Spool) -> None:
+def test_a_hint_that_nobody_takes_today_is_kept_for_tomorrow(spool: Spool) -> None:
     spool.write(hint("sub-1"), now=NOW)
 
     def refuse(told: Hint) -> None:
-        raise Refused(Code.HINT_INVALID, "not one of ours")
+        raise Refused(Code.STORE_NOT_CURRENT, "not now")
 
-    assert len(spool.drain(refuse, now=NOW).set_aside) == 1
+    with pytest.raises(Refused):
+        spool.drain(refuse, now=NOW)
+    taker = Taker()
+    assert spool.drain(taker, now=NOW).taken_count == 1
+    assert taker.taken == ["sub-1"]
 
 
 def test_a_crash_of_the_taker_leaves_every_hint_that_was_not_taken(spool: Spool) -> None:

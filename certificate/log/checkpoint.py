@@ -46,8 +46,7 @@ def sign(checkpoint: Checkpoint, signer: Signer) -> bytes:
     that could not be read back.
     """
     body = checkpoint.body()
-    if read_body(body) != checkpoint:
-        raise Malformed(Code.CHECKPOINT_INVALID, "this checkpoint would be read otherwise")
+    read_body(body)
     return note.sign(body, name=checkpoint.origin, signer=signer)
 
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from certificate.errors import Code, Refused, Untrusted
+from certificate.errors import Code, Malformed, Refused, Untrusted
 from certificate.keys import PrivateKey
 from certificate.log import checkpoint as log_checkpoint
 from certificate.log import note
@@ -68,6 +68,13 @@ def test_a_body_is_read_as_it_is_written(size: int, root: bytes) -> None:
 )
 def test_a_signed_body_of_another_form_is_refused(body: bytes) -> None:
     refusal_of(signed(body))
+
+
+@pytest.mark.parametrize("name", [b"", b"\xff"])
+def test_a_body_without_a_readable_origin_is_refused(name: bytes) -> None:
+    with pytest.raises(Malformed) as refusal:
+        read_body(name + b"\n17\n" + ROOT_TEXT + b"\n")
+    assert refusal.value.code is Code.CHECKPOINT_INVALID
 
 
 def test_the_empty_tree_has_its_own_root() -> None:

@@ -106,6 +106,12 @@ def test_other_line_ends_do_not_part_a_text() -> None:
     assert note.open_note(note.sign(text, name="log.example", signer=SIGNER), [KEY]) == text
 
 
+def test_a_signature_over_nothing_vouches_for_nothing() -> None:
+    line = note.signature_of(b"", name="log.example", signer=SIGNER).write()
+    for head in (b"", b"x", b"\n", b"\n\n"):
+        assert isinstance(refusal_of(head + line), Refused)
+
+
 @pytest.mark.parametrize(
     "altered",
     [
@@ -140,10 +146,10 @@ def test_any_flipped_byte_refuses_a_note(position: int, flip: int) -> None:
     refusal_of(bytes(altered))
 
 
-@pytest.mark.parametrize("text", [b"no line feed", b"a\x00b\n", b"\xff\n"])
-def test_what_could_not_be_read_back_is_not_signed(text: bytes) -> None:
+@pytest.mark.parametrize("text", ["no line feed", "", "a\x00b\n", "a\n\n— name AAAAAAAA"])
+def test_what_could_not_be_read_back_is_not_signed(text: str) -> None:
     with pytest.raises(Malformed):
-        note.sign(text, name="log.example", signer=SIGNER)
+        note.sign(text.encode(), name="log.example", signer=SIGNER)
 
 
 @pytest.mark.parametrize("name", ["", "a b", "a+b", "a\u2003b", "a\n"])

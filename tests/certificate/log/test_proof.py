@@ -51,6 +51,8 @@ WRITTEN = Proof(index=3, hashes=(bytes(32),), checkpoint_note=NOTE).write()
         WRITTEN.split(b"\n\n")[0],
         WRITTEN.replace(b"@v1", b"@v2"),
         WRITTEN.replace(b"index 3\n", b""),
+        WRITTEN.replace(b"index 3", b"3"),
+        b"c2sp.org/tlog-proof@v1\n\n" + NOTE,
         WRITTEN.replace(b"index 3", b"index 03"),
         WRITTEN.replace(b"index 3", b"index 3 "),
         WRITTEN.replace(b"index 3", b"extra AA==\nextra AA==\nindex 3"),

@@ -1,7 +1,6 @@
-"""Signing the log's next checkpoint: size and root are read, signed outside any transaction, stored by
-compare-and-set.
+"""Signing the log's next checkpoint: read size and root, sign outside any transaction, compare and set.
 
-Whoever loses the race needs nothing: another checkpoint covers the same entries or will be signed next time.
+Whoever loses the race looks again: the other checkpoint may have been read before the entry waited for.
 """
 
 from __future__ import annotations
@@ -13,9 +12,23 @@ from controller.errors import LostRace
 from controller.program import Program
 from controller.store import log_rows
 
+#: Each lost race means that another checkpoint was stored meanwhile, and there are only so many workers.
+MAX_RACES = 50
+
 
 def sign_due(program: Program) -> None:
-    """Signs a checkpoint over every entry that has none yet."""
+    """Signs a checkpoint over every entry that has none yet. Raises LostRace if others were faster every
+    time.
+    """
+    for _ in range(MAX_RACES - 1):
+        try:
+            return _sign_once(program)
+        except LostRace:
+            continue
+    return _sign_once(program)
+
+
+def _sign_once(program: Program) -> None:
     with program.store.snapshot() as tx:
         due = log_rows.unsigned(tx)
     if due is None:
@@ -24,11 +37,8 @@ def sign_due(program: Program) -> None:
         Checkpoint(origin=program.documents.trust.log.origin, size=due.size, root=due.root),
         program.keyring.log,
     )
-    try:
-        with program.store.transaction() as tx:
-            log_rows.store_checkpoint(tx, due, note=note, now=program.clock())
-    except LostRace:
-        return
+    with program.store.transaction() as tx:
+        log_rows.store_checkpoint(tx, due, note=note, now=program.clock())
 
 
 def proof_of(program: Program, seq: int) -> Proof | None:

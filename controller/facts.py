@@ -4,6 +4,8 @@ Rules this module holds:
 - An observation is the *newest question*, answered or not: highest `sequence` by asking, never by storing. A
   question without its answer is `unknown`, so it voids an older answer.
 - Age counts from `asked_at`; an answer from the future is no answer (a clock jumped).
+- At dispatch and at each acknowledgement only what was asked after `basis_since` lets anything irreversible
+  begin; an answer that the customer stays needs no such newness.
 - `ended` counts only if asked after the last hint and the last change of that tenancy; a contrary answer is
   itself a change; after a renewal hint the source must also date the end no earlier than that hint.
 - Nothing here is a default for a fact nobody observed: every field is named by whoever loads it.
@@ -273,6 +275,10 @@ class Facts:
     dwell: timedelta
     #: How long a start of the erase environment may take before it is begun again (the boot driver's).
     boot_takes: timedelta
+    #: Answers asked before this instant allow nothing irreversible: the order's own at dispatch, the request
+    #: at an
+    #: acknowledgement (DESIGN, "Point of no return": *new* observations). None where no order stands.
+    basis_since: datetime | None
     #: Every tenancy of the host that we know, not only the one that ended.
     tenancies: tuple[TenancyFacts, ...]
     tenancy_list: TenancyListObservation | None
@@ -323,12 +329,16 @@ class Facts:
             return Answer.UNKNOWN
         if seen.answer is not Answer.ENDED:
             return seen.answer
-        if not _is_after(seen.asked_at, tenancy.last_change_at):
+        if not _is_after(seen.asked_at, tenancy.last_change_at) or not self.is_new(seen):
             return Answer.UNKNOWN
         renewal_hint_at = tenancy.last_renewal_hint_at
         if renewal_hint_at is not None and (seen.changed_at is None or seen.changed_at < renewal_hint_at):
             return Answer.UNKNOWN
         return Answer.ENDED
+
+    def is_new(self, seen: Observation) -> bool:
+        """Whether it was asked after the instant from which answers count here."""
+        return _is_after(seen.asked_at, self.basis_since)
 
     @property
     def own_tenancy(self) -> TenancyFacts | None:
@@ -348,7 +358,9 @@ class Facts:
     def is_isolation_read(self, now: datetime) -> bool:
         """Whether the read-back is fresh and was asked after the last change of ours to the network."""
         seen = self.isolation
-        return seen is not None and seen.is_fresh(now) and _is_after(seen.asked_at, self.switched_at)
+        if seen is None or not seen.is_fresh(now) or not self.is_new(seen):
+            return False
+        return _is_after(seen.asked_at, self.switched_at)
 
     @property
     def token_state(self) -> TokenState:

@@ -81,7 +81,8 @@ class ClockIsTrusted:
         if facts.newest_signed_at is not None and now < facts.newest_signed_at:
             raise Refused(Code.TIME_UNTRUSTED, f"it is {now}, but we signed at {facts.newest_signed_at}")
         seen = facts.clock
-        if seen is None or seen.difference_seconds is None or not seen.is_fresh(now):
+        is_known = seen is not None and seen.is_fresh(now) and facts.is_new(seen)
+        if seen is None or seen.difference_seconds is None or not is_known:
             raise Refused(Code.TIME_UNTRUSTED, "the source's own time is not freshly known")
         # written so that a NaN refuses
         if not abs(seen.difference_seconds) <= MAX_CLOCK_DIFFERENCE_SECONDS:
@@ -111,7 +112,7 @@ class TenancyListIsCompleteAndFresh:
 
     def check(self, facts: Facts, now: datetime) -> None:
         seen = facts.tenancy_list
-        if seen is None or not seen.is_fresh(now):
+        if seen is None or not seen.is_fresh(now) or not facts.is_new(seen):
             raise Refused(Code.TENANCY_LIST_UNKNOWN, f"no fresh list of tenancies of {facts.host}")
         if seen.is_complete is not Seen.YES:
             raise Refused(Code.TENANCY_LIST_UNKNOWN, "the source does not vouch that its list is complete")

@@ -67,8 +67,12 @@ from controller.store.tenancies import Tenancy
 ON_THE_NETWORK = (Effect.ISOLATE, Effect.RESTORE)
 
 
-def facts_of(tx: Connection, program: Program, case: Case, *, now: datetime) -> Facts:
-    """The facts as this transaction sees them. `now` is only what caps are counted back from."""
+def facts_of(
+    tx: Connection, program: Program, case: Case, *, now: datetime, requested_at: datetime | None = None
+) -> Facts:
+    """The facts as this transaction sees them. `now` is only what caps are counted back from; `requested_at`
+    is when an acknowledgement was asked for, where one was.
+    """
     row, order = case.deprovision, case.order
     rule = program.documents.table.rule(row.data_class)
     stopped = stops.standing(tx, case.host.id)
@@ -89,6 +93,7 @@ def facts_of(tx: Connection, program: Program, case: Case, *, now: datetime) -> 
         grace_until=row.grace_until,
         dwell=timedelta(seconds=row.dwell_seconds),
         boot_takes=program.configuration.boot.timeout,
+        basis_since=requested_at or _basis_since(case),
         tenancies=tuple(_tenancy(tx, tenancy) for tenancy in case.tenancies),
         tenancy_list=_tenancy_list(tx, case),
         clock=_clock(tx, program),
@@ -126,9 +131,14 @@ def facts_of(tx: Connection, program: Program, case: Case, *, now: datetime) -> 
     )
 
 
-def load(tx: Connection, program: Program, case: Case, *, now: datetime) -> Facts:
+def load(tx: Connection, program: Program, case: Case, *, now: datetime, requested_at: datetime) -> Facts:
     """As `facts_of`, for a case that is read again in this transaction."""
-    return facts_of(tx, program, cases.load(tx, case.id), now=now)
+    return facts_of(tx, program, cases.load(tx, case.id), now=now, requested_at=requested_at)
+
+
+def _basis_since(case: Case) -> datetime | None:
+    order = case.order
+    return None if order is None or order.withdrawn_at is not None else order.intended_at
 
 
 def _newest(tx: Connection, question: Question, about: str) -> StoredObservation | None:

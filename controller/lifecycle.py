@@ -341,7 +341,10 @@ def _erasing(facts: Facts, now: datetime) -> Decision:
 
 
 def _follows(facts: Facts) -> Effect | None:
-    return Effect.COLLECT if facts.token_state in {TokenState.RUNNING, TokenState.DONE} else None
+    """Not while the agent says that it never had the order. Following an execution whose process is gone
+    makes the agent look at its drives, and only look (DESIGN, rule 4).
+    """
+    return None if facts.agent is None or facts.token_state is TokenState.ABSENT else Effect.COLLECT
 
 
 def _judging(facts: Facts, now: datetime) -> Decision:

@@ -129,14 +129,16 @@ def _asked(facts: Facts, question: Question) -> tuple[tuple[Observation | None, 
     order = facts.order
     match question:
         case Question.SUBSCRIPTION:
-            return tuple((tenancy.latest, _events(tenancy)) for tenancy in facts.tenancies)
+            return tuple(
+                (tenancy.latest, (*_events(tenancy), facts.basis_since)) for tenancy in facts.tenancies
+            )
         case Question.TENANCIES:
             touched = (at for t in facts.tenancies for at in (t.last_hint_at, t.last_change_at))
-            return ((facts.tenancy_list, tuple(touched)),)
+            return ((facts.tenancy_list, (*touched, facts.basis_since)),)
         case Question.CLOCK:
-            return ((facts.clock, ()),)
+            return ((facts.clock, (facts.basis_since,)),)
         case Question.ISOLATION:
-            return ((facts.isolation, (facts.switched_at,)),)
+            return ((facts.isolation, (facts.switched_at, facts.basis_since)),)
         case Question.ORDER_HELLO:
             return ((facts.hello, (None if order is None else order.intended_at,)),)
         case Question.AGENT_STATUS | Question.FINAL_ABSENCE:

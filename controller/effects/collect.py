@@ -80,14 +80,15 @@ def _acknowledge(
     program: Program, case: Case, order: StoredOrder, line: JournalLine, channel: Channel, *, fence: int
 ) -> None:
     """Ask what has to be asked, then decide, grant and only then tell."""
+    requested_at = program.clock()
     with program.store.snapshot() as tx:
-        now = program.clock()
-        questions = questions_to_acknowledge(knowledge.load(tx, program, case, now=now), now)
+        facts = knowledge.load(tx, program, case, now=requested_at, requested_at=requested_at)
+        questions = questions_to_acknowledge(facts, requested_at)
     questioning.ask_all(program, case, questions)
     with program.store.transaction() as tx:
         now = program.clock()
         may_acknowledge(
-            knowledge.load(tx, program, case, now=now),
+            knowledge.load(tx, program, case, now=now, requested_at=requested_at),
             now,
             token=line.token,
             boot_id=order.boot_id,

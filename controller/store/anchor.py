@@ -5,8 +5,8 @@ or backup with the database. Compared at start and in the dispatch and acknowled
 equal to it: current; ahead, with the anchor's head in its chain: an ordinary crash between commit and anchor;
 behind, forked, missing, damaged or of another machine: frozen. **The anchor moves only along its own chain**:
 a frozen store goes on committing (it observes, it sends running erases to needs_operator) and none of that
-touches the anchor, so that the freeze outlives restarts until two operators reconcile (`place`). Source:
-DESIGN.md, rule 7; FORMATS.md, "Home".
+touches the anchor, so that the freeze outlives restarts until two operators reconcile (`place`).
+Source: DESIGN.md, rule 7; FORMATS.md, "Home".
 """
 
 from __future__ import annotations

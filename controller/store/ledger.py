@@ -18,11 +18,12 @@ from typing import Any
 
 import rfc8785
 from sqlalchemy import BigInteger, Column, Connection, Index, Row, String, Table, Text, func, insert, select
+from sqlalchemy.exc import IntegrityError
 
 from certificate import strict_json
 from certificate.errors import Malformed, Refused
 from certificate.identifiers import DeprovisionId
-from controller.errors import Code
+from controller.errors import Code, LostRace
 from controller.states import State
 from controller.store.append_only import refuse_changes
 from controller.store.columns import (
@@ -116,7 +117,9 @@ class Folded:
 
 
 def append(tx: Connection, event: Event, *, now: datetime) -> LedgerEvent:
-    """Adds `event`. Raises Refused(LEDGER_TEXT_REFUSED) for a body that holds what must not be here."""
+    """Adds `event`. Raises Refused(LEDGER_TEXT_REFUSED) for a body that holds what must not be here, LostRace
+    when another writer's event came first: then the whole transaction is done again.
+    """
     seq, previous = head(tx)
     body = event.body()
     at = time_text(now)
@@ -132,17 +135,19 @@ def append(tx: Connection, event: Event, *, now: datetime) -> LedgerEvent:
             seq=seq + 1, at=at, kind=event.kind, deprovision=deprovision, body=body, previous=previous
         ),
     )
-    tx.execute(
-        insert(ledger_event).values(
-            seq=appended.seq,
-            at=appended.at,
-            kind=appended.kind,
-            deprovision=appended.deprovision,
-            body=appended.body_text,
-            previous=appended.previous,
-            digest=appended.digest,
-        )
+    row = insert(ledger_event).values(
+        seq=appended.seq,
+        at=appended.at,
+        kind=appended.kind,
+        deprovision=appended.deprovision,
+        body=appended.body_text,
+        previous=appended.previous,
+        digest=appended.digest,
     )
+    try:
+        tx.execute(row)
+    except IntegrityError:
+        raise LostRace("ledger", str(seq), 0) from None
     return appended
 
 

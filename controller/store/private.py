@@ -7,8 +7,8 @@ name people by pseudonym only. By convention a subscription's id stands under it
 `subscription`, a host's customer under `customer_ref` as kind `customer`.
 
 KNOWN GAP: a copy of the database file or its write-ahead log made before shredding still holds the wrapped
-key; it opens only with the master key. Backups are the operator's to expire. Sources: NIST SP 800-38D (GCM,
-96-bit random nonces); engine-and-stack.md, section 6.
+key; it opens only with the master key. Backups are the operator's to expire.
+Sources: NIST SP 800-38D (GCM, 96-bit random nonces); engine-and-stack.md, section 6.
 """
 
 from __future__ import annotations

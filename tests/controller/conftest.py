@@ -206,6 +206,7 @@ class Story:
             is_store_current=True,
             are_notices_settled=True,
             has_live_order_elsewhere=False,
+            basis_since=None,
             effects_begun=(self.begun(f.Effect.ISOLATE, ago=4 * self.HOUR),)
             if is_past[State.QUARANTINED]
             else (),

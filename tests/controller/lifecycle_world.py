@@ -1,10 +1,8 @@
 """A small world around one deprovision, for the model of `decide`; loaded by the fixture `lifecycle_world`.
 
 A billing source that renews, ends and lets again, a switch, a machine with an agent, a store, and two workers
-without any lease between them. It keeps its own record of what was stored in which order. At the commit of
-the dispatch and of each irreversible acknowledgement it checks its promises from that record, not from the
-guards: every tenancy of the host has a fresh `ended`, and no contrary fact was stored after that question was
-asked.
+without any lease between them. It keeps its own record of what was stored in which order, so that a witness can
+check a promise from that record, and not from the guards, at the moment it could break.
 
     world = ended_world()          # one tenancy, ended a second ago, known to the store
     world.work(0)                  # worker 0 decides, acts and asks; the machine goes on; a second passes
@@ -14,8 +12,10 @@ asked.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from enum import Enum, auto
 from typing import Any
 
 from certificate.errors import Refused
@@ -89,8 +89,23 @@ class Tenancy:
     contrary_index: int = -1
 
 
+class Moment(Enum):
+    """When a promise could break: the dispatch or an irreversible acknowledgement commits, or a cancelling."""
+
+    NO_RETURN = auto()
+    CANCELLED = auto()
+
+
+def _nobody(moment: Moment, world: World) -> None:
+    """Without a witness nothing is checked."""
+
+
 @dataclass
 class World:
+    #: Called inside the transaction, before it commits.
+    witness: Callable[[Moment, World], None] = _nobody
+    #: The tenancy of this deprovision.
+    own: TenancyId = OWN
     wall: datetime = START
     true: datetime = START
     index: int = 0
@@ -230,6 +245,7 @@ class World:
             is_store_current=True,
             are_notices_settled=True,
             has_live_order_elsewhere=False,
+            basis_since=None if order is None or order.is_withdrawn else order.intended_at,
             effects_begun=tuple(EffectBegun(effect=e, begun_at=at) for e, at, _ in self.begun),
         )
 
@@ -260,6 +276,10 @@ class World:
     def import_tenancy(self, tenancy: TenancyId) -> None:
         stamp = self.stamp()
         self.known[tenancy] = Tenancy(starts_at=self.source[tenancy][1], last_change_at=stamp)
+
+    def announce_renewal(self) -> None:
+        """A hint about the own tenancy, whatever the source says."""
+        self.receive(Hint(self.own, is_renewal=True))
 
     def receive(self, hint: Hint) -> None:
         known = self.known.get(hint.tenancy)
@@ -399,7 +419,7 @@ class World:
         except Refused:
             self.queues[worker].extend(questions_to_acknowledge(facts, self.wall))
             return False
-        self.assert_every_customer_left()
+        self.witness(Moment.NO_RETURN, self)
         assert self.order is not None
         assert not self.order.is_absent_final
         self.order = replace(self.order, is_acknowledged=True)
@@ -431,13 +451,13 @@ class World:
                     is_absent_final=False,
                 )
             case State.ERASING:
-                self.assert_every_customer_left()
+                self.witness(Moment.NO_RETURN, self)
                 assert self.order is not None
                 assert not self.order.is_withdrawn
                 self.dispatches.append((self.attempt, self.order.token))
                 self.order = replace(self.order, dispatched_at=self.stamp())
             case State.CANCELLED:
-                self.assert_may_cancel()
+                self.witness(Moment.CANCELLED, self)
             case State.RELEASED:
                 assert self.is_certified
                 assert self.begun_tokens
@@ -456,85 +476,6 @@ class World:
         kept = {Effect.ISOLATE, Effect.RESTORE}
         self.begun = [entry for entry in self.begun if entry[0] in kept]
         self.state, self.entered_at, self.attempt = State.SCHEDULED, self.wall, self.attempt + 1
-
-    # --- what must never happen -------------------------------------------------------------------------
-
-    def assert_every_customer_left(self) -> None:
-        """DESIGN, rule 2, from the order in which things were stored."""
-        assert not self.is_held
-        assert not self.is_frozen
-        assert self.known
-        listed = self.newest_row(Question.TENANCIES)
-        assert listed is not None
-        assert listed.answer["names"] == tuple(sorted(self.known))
-        for name, known in self.known.items():
-            row = self.newest_row(Question.SUBSCRIPTION, name)
-            assert row is not None, f"{name}: never asked"
-            assert row.answered_at is not None, f"{name}: the newest question is open"
-            assert row.answer["answer"] is Answer.ENDED, f"{name}: {row.answer}"
-            assert timedelta() <= self.wall - row.asked_at < 30 * SECOND, f"{name}: asked {row.asked_at}"
-            assert row.asked_index > known.contrary_index, f"{name}: a contrary fact was stored since"
-            hinted_at, changed_at = known.last_renewal_hint_at, row.answer["changed_at"]
-            assert hinted_at is None or changed_at >= hinted_at, f"{name}: ended before the renewal hint"
-        clock = self.newest_row(Question.CLOCK)
-        assert clock is not None
-        assert abs(clock.answer["difference_seconds"]) <= 300
-        switched = max((index for effect, _, index in self.begun if effect is Effect.RESTORE), default=-1)
-        isolation = self.newest_row(Question.ISOLATION)
-        assert isolation is not None
-        assert isolation.answer["tenant_side_cut"] is Seen.YES
-        assert isolation.asked_index > switched
-
-    def assert_may_cancel(self) -> None:
-        """Only a customer who came back, to a machine on which nothing was begun or ever can be."""
-        row = self.newest_row(Question.SUBSCRIPTION, OWN)
-        assert row is not None
-        assert row.answer["answer"] in {Answer.ACTIVE, Answer.PENDING}
-        orders = [*self.past_orders, *([] if self.order is None else [self.order])]
-        for order in orders:
-            assert order.is_withdrawn or order.is_absent_final, f"{order.order} may still be obeyed"
-        assert not self.begun_tokens
-        isolated = any(effect is Effect.ISOLATE for effect, _, _ in self.begun)
-        read = self.newest_row(Question.ISOLATION)
-        assert not isolated or (read is not None and read.answer["tenant_side_cut"] is Seen.NO)
-
-    # --- what goes wrong in several steps at once -------------------------------------------------------
-
-    def comes_back(self, tenancy: TenancyId) -> None:
-        """The customer renews and the hint is here at once."""
-        self.says(tenancy, Answer.ACTIVE)
-        self.receive(self.hints.pop())
-
-    def hints_too_early(self) -> None:
-        """A renewal is announced while the source still says what it said before."""
-        self.receive(Hint(OWN, is_renewal=True))
-
-    def hints_while_the_clock_is_behind(self) -> None:
-        self.wall -= 9 * SECOND
-        self.hints_too_early()
-        self.wall += 9 * SECOND
-
-    def asks_and_dies(self) -> None:
-        """A question is stored and sent; nobody waits for its answer any more."""
-        self.ask(Question.SUBSCRIPTION)
-
-    def answers_out_of_order(self, *, is_behind: bool) -> None:
-        """Two questions a tenancy; the second is answered first, and the first says unknown after all."""
-        first, second = self.ask(Question.SUBSCRIPTION), self.ask(Question.SUBSCRIPTION)
-        for row in second:
-            self.store_answer(row, self.reply(row) or {})
-        self.wall -= 9 * SECOND if is_behind else timedelta()
-        for row in first:
-            self.store_answer(row, {"answer": Answer.UNKNOWN, "changed_at": None})
-        self.wall += 9 * SECOND if is_behind else timedelta()
-
-    def answers_slowly(self, worker: int) -> None:
-        """The worker's questions are asked, and every answer takes half a minute."""
-        self.perform(worker)
-        self.tick(25 * SECOND)
-        while self.queues[worker]:
-            self.perform(worker)
-        self.tick(6 * SECOND)
 
     # --- an undisturbed controller ----------------------------------------------------------------------
 
@@ -572,9 +513,9 @@ class World:
         self.tick(SECOND)
 
 
-def ended_world() -> World:
+def ended_world(witness: Callable[[Moment, World], None] = _nobody) -> World:
     """One host with an earlier tenancy and the own one, both ended and known to the store."""
-    world = World()
+    world = World(witness=witness)
     for tenancy, age in ((EARLIER, 400 * DAY), (OWN, 100 * DAY)):
         world.source[tenancy] = (Answer.ENDED, world.true)
         world.known[tenancy] = Tenancy(starts_at=START - age, last_change_at=world.stamp())

@@ -2,7 +2,8 @@
 
 Each rule is something the world may do: renew, end, let again, lose, double and reorder hints, answer late or
 not at all, step a clock, undo the isolation, restart the machine, kill a worker between any two acts. The
-promises themselves are checked by `lifecycle_world` where they could break.
+promises are checked where they could break, at the commit of the dispatch, of each irreversible acknowledgement
+and of a cancelling, from the world's own record of what was stored in which order.
 """
 
 from __future__ import annotations
@@ -25,10 +26,116 @@ from hypothesis.stateful import (
 )
 
 from certificate.identifiers import TenancyId
-from controller.facts import Answer
+from certificate.statements.statement import Seen
+from controller.facts import Answer, Effect, Question
 from controller.states import State
 
-Act = Callable[[Any], object]
+World = Any
+Act = Callable[[World], object]
+
+SECOND = timedelta(seconds=1)
+
+
+# --- what must never happen ---------------------------------------------------------------------------------
+
+
+def witness(moment: Any, world: World) -> None:
+    """DESIGN's two promises about a customer who has not left, checked inside the transaction."""
+    match moment.name:
+        case "NO_RETURN":
+            assert_every_customer_left(world)
+        case "CANCELLED":
+            assert_may_cancel(world)
+
+
+def assert_every_customer_left(world: World) -> None:
+    """DESIGN, rule 2, from the order in which things were stored."""
+    assert not world.is_held
+    assert not world.is_frozen
+    assert world.known
+    listed = world.newest_row(Question.TENANCIES)
+    assert listed is not None
+    assert listed.answer["names"] == tuple(sorted(world.known))
+    for name, known in world.known.items():
+        row = world.newest_row(Question.SUBSCRIPTION, name)
+        assert row is not None, f"{name}: never asked"
+        assert row.answered_at is not None, f"{name}: the newest question is open"
+        assert row.answer["answer"] is Answer.ENDED, f"{name}: {row.answer}"
+        assert timedelta() <= world.wall - row.asked_at < 30 * SECOND, f"{name}: asked {row.asked_at}"
+        assert row.asked_index > known.contrary_index, f"{name}: a contrary fact was stored since"
+        hinted_at, changed_at = known.last_renewal_hint_at, row.answer["changed_at"]
+        assert hinted_at is None or changed_at >= hinted_at, f"{name}: ended before the renewal hint"
+    clock = world.newest_row(Question.CLOCK)
+    assert clock is not None
+    assert abs(clock.answer["difference_seconds"]) <= 300
+    switched = max((index for effect, _, index in world.begun if effect is Effect.RESTORE), default=-1)
+    isolation = world.newest_row(Question.ISOLATION)
+    assert isolation is not None
+    assert isolation.answer["tenant_side_cut"] is Seen.YES
+    assert isolation.asked_index > switched
+
+
+def assert_may_cancel(world: World) -> None:
+    """Only a customer who came back, to a machine on which nothing was begun or ever can be."""
+    row = world.newest_row(Question.SUBSCRIPTION, world.own)
+    assert row is not None
+    assert row.answer["answer"] in {Answer.ACTIVE, Answer.PENDING}
+    orders = [*world.past_orders, *([] if world.order is None else [world.order])]
+    for order in orders:
+        assert order.is_withdrawn or order.is_absent_final, f"{order.order} may still be obeyed"
+    assert not world.begun_tokens
+    isolated = any(effect is Effect.ISOLATE for effect, _, _ in world.begun)
+    read = world.newest_row(Question.ISOLATION)
+    assert not isolated or (read is not None and read.answer["tenant_side_cut"] is Seen.NO)
+
+
+# --- what goes wrong in several steps at once ---------------------------------------------------------------
+
+
+def comes_back(world: World, tenancy: TenancyId) -> None:
+    """The customer renews and the hint is here at once."""
+    world.says(tenancy, Answer.ACTIVE)
+    world.receive(world.hints.pop())
+
+
+def hints_too_early(world: World) -> None:
+    """A renewal is announced while the source still says what it said before."""
+    world.announce_renewal()
+
+
+def hints_while_the_clock_is_behind(world: World) -> None:
+    world.wall -= 9 * SECOND
+    hints_too_early(world)
+    world.wall += 9 * SECOND
+
+
+def asks_and_dies(world: World) -> None:
+    """A question is stored and sent; nobody waits for its answer any more."""
+    world.ask(Question.SUBSCRIPTION)
+
+
+def answers_out_of_order(world: World, *, is_behind: bool) -> None:
+    """Two questions a tenancy; the second is answered first, and the first says unknown after all."""
+    first, second = world.ask(Question.SUBSCRIPTION), world.ask(Question.SUBSCRIPTION)
+    for row in second:
+        world.store_answer(row, world.reply(row) or {})
+    world.wall -= 9 * SECOND if is_behind else timedelta()
+    for row in first:
+        world.store_answer(row, {"answer": Answer.UNKNOWN, "changed_at": None})
+    world.wall += 9 * SECOND if is_behind else timedelta()
+
+
+def answers_slowly(world: World, worker: int) -> None:
+    """The worker's questions are asked, and every answer takes half a minute."""
+    world.perform(worker)
+    world.tick(25 * SECOND)
+    while world.queues[worker]:
+        world.perform(worker)
+    world.tick(6 * SECOND)
+
+
+# --- random rules -------------------------------------------------------------------------------------------
+
 
 #: The small things whose order decides, drawn in long rows where it matters most; the workers' own oftener.
 ACTS: tuple[Act, ...] = (
@@ -51,14 +158,14 @@ ACTS: tuple[Act, ...] = (
     *[lambda world: world.says(max(world.source), Answer.ENDED)] * 2,
     lambda world: world.receive(world.hints[-1]) if world.hints else None,
     lambda world: world.receive(world.hints[0]) if world.hints else None,
-    lambda world: world.comes_back(max(world.source)),
-    lambda world: world.comes_back(min(world.source)),
-    lambda world: world.hints_too_early(),
-    lambda world: world.hints_while_the_clock_is_behind(),
-    *[lambda world: world.asks_and_dies()] * 2,
-    lambda world: world.answers_out_of_order(is_behind=False),
-    lambda world: world.answers_out_of_order(is_behind=True),
-    lambda world: world.answers_slowly(0),
+    lambda world: comes_back(world, max(world.source)),
+    lambda world: comes_back(world, min(world.source)),
+    hints_too_early,
+    hints_while_the_clock_is_behind,
+    *[asks_and_dies] * 2,
+    lambda world: answers_out_of_order(world, is_behind=False),
+    lambda world: answers_out_of_order(world, is_behind=True),
+    lambda world: answers_slowly(world, 0),
     lambda world: setattr(world, "is_held", not world.is_held),
     lambda world: setattr(world, "is_frozen", not world.is_frozen),
     lambda world: setattr(world, "is_cut", False),
@@ -75,7 +182,7 @@ class Deprovisions(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.world = self.lifecycle_world.ended_world()
+        self.world = self.lifecycle_world.ended_world(witness)
 
     @rule(worker=WORKERS, rounds=st.integers(1, 3))
     def a_worker_works(self, worker: int, rounds: int) -> None:
@@ -86,7 +193,7 @@ class Deprovisions(RuleBasedStateMachine):
     def all_is_calm_for_a_while(self, worker: int, state: State) -> None:
         """Without it the rules would seldom come near the point of no return."""
         if self.world.state.is_terminal:
-            self.world = self.lifecycle_world.ended_world()
+            self.world = self.lifecycle_world.ended_world(witness)
         self.world.calm()
         self.world.work_until(worker, state)
 
@@ -95,7 +202,7 @@ class Deprovisions(RuleBasedStateMachine):
         acts=st.lists(st.sampled_from(ACTS), min_size=10, max_size=60),
     )
     def much_happens_near_the_point_of_no_return(self, state: State, acts: list[Act]) -> None:
-        self.world = self.lifecycle_world.ended_world()
+        self.world = self.lifecycle_world.ended_world(witness)
         self.world.work_until(0, state)
         for act in acts:
             act(self.world)
@@ -103,7 +210,7 @@ class Deprovisions(RuleBasedStateMachine):
     @precondition(lambda self: self.world.state.is_terminal)
     @rule()
     def another_host_begins(self) -> None:
-        self.world = self.lifecycle_world.ended_world()
+        self.world = self.lifecycle_world.ended_world(witness)
 
     @rule(worker=WORKERS)
     def a_worker_advances(self, worker: int) -> None:
@@ -123,7 +230,7 @@ class Deprovisions(RuleBasedStateMachine):
 
     @rule(answer=st.sampled_from([Answer.ACTIVE, Answer.PENDING]), is_own=st.booleans())
     def a_customer_comes_back(self, answer: Answer, is_own: bool) -> None:
-        self.world.says(self.lifecycle_world.OWN if is_own else self.lifecycle_world.EARLIER, answer)
+        self.world.says(self.world.own if is_own else self.lifecycle_world.EARLIER, answer)
 
     @rule()
     def everybody_leaves(self) -> None:
@@ -161,17 +268,17 @@ class Deprovisions(RuleBasedStateMachine):
 
     @rule(seconds=st.sampled_from([1, 4, 9, 29, 31, 61, 400, 901]))
     def time_passes(self, seconds: int) -> None:
-        self.world.tick(seconds * self.lifecycle_world.SECOND)
+        self.world.tick(seconds * SECOND)
 
     @rule(seconds=st.sampled_from([-400, -31, -29, -9, -1, 1, 9, 31, 400]))
     def the_clock_steps(self, seconds: int) -> None:
-        self.world.wall += seconds * self.lifecycle_world.SECOND
+        self.world.wall += seconds * SECOND
 
     @rule(days=st.sampled_from([-31, 31]), luck=st.integers(0, 9))
     def the_clock_jumps_by_a_month(self, days: int, luck: int) -> None:
         """Seldom: what was stored meanwhile spoils the rest of the run."""
         if not luck:
-            self.world.wall += days * self.lifecycle_world.DAY
+            self.world.wall += timedelta(days=days)
 
     @rule()
     def the_clock_is_set_right(self) -> None:
@@ -251,7 +358,7 @@ def until(world: Any, state: State) -> Any:
 
 
 def test_an_undisturbed_world_releases_the_host(lifecycle_world: Any) -> None:
-    world = until(lifecycle_world.ended_world(), State.RELEASED)
+    world = until(lifecycle_world.ended_world(witness), State.RELEASED)
     way = list(State)
     assert world.moves == way[1 : way.index(State.RELEASED) + 1]
     assert world.begun_tokens == [world.dispatches[0][1]]
@@ -263,29 +370,40 @@ def test_an_undisturbed_world_releases_the_host(lifecycle_world: Any) -> None:
 def test_a_renewal_in_each_state_before_dispatch_cancels_also_without_its_hint(
     lifecycle_world: Any, state: State, is_hinted: bool
 ) -> None:
-    world = until(lifecycle_world.ended_world(), state)
-    world.says(lifecycle_world.OWN, Answer.ACTIVE)
+    world = until(lifecycle_world.ended_world(witness), state)
+    world.says(world.own, Answer.ACTIVE)
     if is_hinted:
         world.receive(world.hints.pop())
     else:
-        world.tick(31 * lifecycle_world.SECOND)
+        world.tick(31 * SECOND)
     until(world, State.CANCELLED)
     assert not world.begun_tokens
     assert not world.is_cut
 
 
+def dispatched(lifecycle_world: Any) -> Any:
+    """The move to `erasing` is committed, on answers asked for after the order; its effect is not done yet."""
+    world = until(lifecycle_world.ended_world(witness), State.INTENDED)
+    for _ in range(10):
+        world.advance(0)
+        if world.state is State.ERASING:
+            return world
+        while world.queues[0]:
+            world.perform(0)
+        world.tick(lifecycle_world.SECOND)
+    raise AssertionError(f"erasing was not reached: {world.moves}")
+
+
 def sent_by_a_worker_that_dies(lifecycle_world: Any) -> Any:
     """The move to `erasing` is committed; not a byte of the order left."""
-    world = until(lifecycle_world.ended_world(), State.INTENDED)
-    world.advance(0)
-    assert world.state is State.ERASING
+    world = dispatched(lifecycle_world)
     world.queues[0].clear()
     return world
 
 
 def test_a_renewal_between_dispatch_and_delivery_cancels_by_a_final_absence(lifecycle_world: Any) -> None:
     world = sent_by_a_worker_that_dies(lifecycle_world)
-    world.says(lifecycle_world.OWN, Answer.ACTIVE)
+    world.says(world.own, Answer.ACTIVE)
     world.receive(world.hints.pop())
     until(world, State.CANCELLED)
     assert not world.begun_tokens
@@ -293,12 +411,11 @@ def test_a_renewal_between_dispatch_and_delivery_cancels_by_a_final_absence(life
 
 def test_a_renewal_just_before_the_first_acknowledgement_begins_nothing(lifecycle_world: Any) -> None:
     """The order is with the agent; the customer comes back while it waits to write its markers."""
-    world = until(lifecycle_world.ended_world(), State.INTENDED)
-    world.advance(0)
+    world = dispatched(lifecycle_world)
     while world.queues[0]:
         world.perform(0)
     assert list(world.agent.values()) == ["accepted"]
-    world.says(lifecycle_world.OWN, Answer.ACTIVE)
+    world.says(world.own, Answer.ACTIVE)
     world.receive(world.hints.pop())
     for _ in range(100):
         world.work(0)

@@ -134,6 +134,14 @@ def test_a_broken_image_is_listed_and_never_left_out(images: Path, make_drive: M
     assert refused == [None, Code.DRIVE_UNREADABLE.value, Code.DRIVE_UNREADABLE.value]
 
 
+def test_a_link_to_a_drive_elsewhere_is_not_followed(images: Path, make_drive: Make, tmp_path: Path) -> None:
+    make_drive("a").folder.rename(tmp_path / "elsewhere")
+    (images / "a").symlink_to(tmp_path / "elsewhere")
+    storage = inventory.open_drives(only_images=images)
+    assert storage.drives == ()
+    assert [each.code for each in storage.refused] == [Code.DRIVE_UNREADABLE]
+
+
 def test_a_drive_that_breaks_after_it_was_opened_is_unreadable(images: Path, make_drive: Make) -> None:
     make_drive("a")
     storage = inventory.open_drives(only_images=images)

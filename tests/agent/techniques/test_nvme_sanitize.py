@@ -297,6 +297,20 @@ def test_a_command_that_never_arrived_does_not_borrow_an_older_success(
     assert device.read(1, 0, 4096) == PAGE
 
 
+def test_anothers_sanitize_is_never_seen_as_ours(make_device: Callable[..., SimulatedNvme]) -> None:
+    device, reports, clock = make_device(), [], Clock()
+    drive = drive_over(Wire(device, drop=[0x84]), device)
+    prepared = CRYPTO.prepare(drive)
+    started = CRYPTO.start(drive, prepared)
+    device.start_sanitize("block", command_dword=2, is_no_deallocate=False, may_exit_failure=False)
+    watched = CRYPTO.watch(
+        drive, started, deadlines=QUICK, now_ms=clock.now_ms, pause=clock.pause, report=reports.append
+    )
+    facts = CRYPTO.conclude(drive, prepared, started, watched)
+    assert (facts.seen_in_progress, facts.is_log_ours) == (Seen.NO, Seen.NO)
+    assert reports == []
+
+
 def test_a_poll_without_answer_is_no_end(make_device: Callable[..., SimulatedNvme]) -> None:
     device = make_device()
     wire, clock = Wire(device), Clock()

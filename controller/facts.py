@@ -276,8 +276,7 @@ class Facts:
     #: How long a start of the erase environment may take before it is begun again (the boot driver's).
     boot_takes: timedelta
     #: Answers asked before this instant allow nothing irreversible: the order's own at dispatch, the request
-    #: at an
-    #: acknowledgement (DESIGN, "Point of no return": *new* observations). None where no order stands.
+    #: at an acknowledgement (DESIGN, "Point of no return": *new* observations). None where no order stands.
     basis_since: datetime | None
     #: Every tenancy of the host that we know, not only the one that ended.
     tenancies: tuple[TenancyFacts, ...]

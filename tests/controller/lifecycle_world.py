@@ -1,8 +1,8 @@
 """A small world around one deprovision, for the model of `decide`; loaded by the fixture `lifecycle_world`.
 
 A billing source that renews, ends and lets again, a switch, a machine with an agent, a store, and two workers
-without any lease between them. It keeps its own record of what was stored in which order, so that a witness can
-check a promise from that record, and not from the guards, at the moment it could break.
+without any lease between them. It keeps its own record of what was stored in which order, so that a witness
+can check a promise from that record, and not from the guards, at the moment it could break.
 
     world = ended_world()          # one tenancy, ended a second ago, known to the store
     world.work(0)                  # worker 0 decides, acts and asks; the machine goes on; a second passes
@@ -90,7 +90,7 @@ class Tenancy:
 
 
 class Moment(Enum):
-    """When a promise could break: the dispatch or an irreversible acknowledgement commits, or a cancelling."""
+    """When a promise could break: a dispatch, an irreversible acknowledgement or a cancelling commits."""
 
     NO_RETURN = auto()
     CANCELLED = auto()

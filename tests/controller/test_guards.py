@@ -444,6 +444,35 @@ def test_a_host_without_tenancies_is_refused_by_every_guard_that_loops(story: An
     }
 
 
+@pytest.mark.parametrize(
+    ("spoil", "code"),
+    [
+        (
+            lambda story, old: {"tenancies": (story.tenancy(latest=story.subscription(asked_at=old)),)},
+            "TENANCY_UNKNOWN",
+        ),
+        (
+            lambda story, old: {"tenancy_list": story.listed(story.TENANCY, asked_at=old)},
+            "TENANCY_LIST_UNKNOWN",
+        ),
+        (lambda story, old: {"clock": story.clock(asked_at=old)}, "TIME_UNTRUSTED"),
+        (lambda story, old: {"isolation": story.isolation(asked_at=old)}, "HOST_NOT_ISOLATED"),
+    ],
+    ids=["answer", "list", "clock", "read-back"],
+)
+def test_what_was_asked_before_the_order_is_fresh_and_still_not_new(
+    story: Any, spoil: Any, code: str
+) -> None:
+    """A renewal that sends no hint is missed for as long as an older answer counts."""
+    since = story.T0 - 10 * story.SECOND
+    facts = story.facts(State.INTENDED, basis_since=since)
+    assert isinstance(decide(facts, story.T0), Move)
+    decision = decide(replace(facts, **spoil(story, since)), story.T0)
+    assert isinstance(decision, Refuse)
+    assert decision.codes == (code,)
+    assert decision.ask
+
+
 def test_two_people_approve_what_is_beyond_a_limit(story: Any) -> None:
     facts = story.facts(
         State.INTENDED,

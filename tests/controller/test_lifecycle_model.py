@@ -2,8 +2,8 @@
 
 Each rule is something the world may do: renew, end, let again, lose, double and reorder hints, answer late or
 not at all, step a clock, undo the isolation, restart the machine, kill a worker between any two acts. The
-promises are checked where they could break, at the commit of the dispatch, of each irreversible acknowledgement
-and of a cancelling, from the world's own record of what was stored in which order.
+promises are checked where they could break, at the commit of the dispatch, of each irreversible
+acknowledgement and of a cancelling, from the world's own record of what was stored in which order.
 """
 
 from __future__ import annotations
@@ -382,7 +382,7 @@ def test_a_renewal_in_each_state_before_dispatch_cancels_also_without_its_hint(
 
 
 def dispatched(lifecycle_world: Any) -> Any:
-    """The move to `erasing` is committed, on answers asked for after the order; its effect is not done yet."""
+    """The move to `erasing` is committed, on answers asked for after the order; nothing is sent yet."""
     world = until(lifecycle_world.ended_world(witness), State.INTENDED)
     for _ in range(10):
         world.advance(0)

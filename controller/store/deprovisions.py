@@ -156,39 +156,19 @@ def schedule(
     """A new deprovision, due at once. Raises Refused(DEPROVISION_IS_LIVE) while the host has a live one."""
     if (live := live_of_host(tx, host_id)) is not None:
         raise Refused(Code.DEPROVISION_IS_LIVE, f"{live.id} of this host is {live.state}")
-    new = insert(deprovision).values(
-        id=id,
-        host=host_id,
-        tenancy=tenancy_id,
-        trigger=trigger,
-        data_class=data_class,
-        policy_version=policy_version,
-        policy_digest=policy_digest,
-        state=State.SCHEDULED,
-        attempt=1,
-        fence=0,
-        created_at=now,
-        entered_at=now,
-        grace_until=grace_until,
-        dwell_seconds=dwell_seconds,
-        next_due_at=now,
-    )
-    try:
-        with tx.begin_nested():
-            tx.execute(new)
-    except IntegrityError:
-        raise Refused(
-            Code.DEPROVISION_IS_LIVE, f"{host_id} has a live deprovision, or is not on record"
-        ) from None
-    event = DeprovisionScheduled(
-        deprovision=id,
-        host=host_id,
-        tenancy=tenancy_id,
-        trigger=trigger,
-        state=State.SCHEDULED,
-        attempt=1,
-    )
-    ledger.append(tx, event, now=now)
+    values = {
+        "id": id,
+        "host": host_id,
+        "tenancy": tenancy_id,
+        "trigger": trigger,
+        "data_class": data_class,
+        "policy_version": policy_version,
+        "policy_digest": policy_digest,
+        "grace_until": grace_until,
+        "dwell_seconds": dwell_seconds,
+    }
+    _insert_scheduled(tx, values, now)
+    _tell_scheduled(tx, values, now)
     return load(tx, id)
 
 
@@ -345,6 +325,29 @@ def wake(tx: Connection, key: DeprovisionId, *, now: datetime) -> None:
     nothing.
     """
     tx.execute(update(deprovision).where((deprovision.c.id == key) & _IS_LIVE).values(next_due_at=now))
+
+
+def _insert_scheduled(tx: Connection, values: dict[str, Any], now: datetime) -> None:
+    at_first = {"state": State.SCHEDULED, "attempt": 1, "fence": 0}
+    times = {"created_at": now, "entered_at": now, "next_due_at": now}
+    try:
+        with tx.begin_nested():
+            tx.execute(insert(deprovision).values(values | at_first | times))
+    except IntegrityError:
+        reason = f"{values['host']} has a live deprovision, or is not on record"
+        raise Refused(Code.DEPROVISION_IS_LIVE, reason) from None
+
+
+def _tell_scheduled(tx: Connection, values: dict[str, Any], now: datetime) -> None:
+    event = DeprovisionScheduled(
+        deprovision=values["id"],
+        host=values["host"],
+        tenancy=values["tenancy"],
+        trigger=values["trigger"],
+        state=State.SCHEDULED,
+        attempt=1,
+    )
+    ledger.append(tx, event, now=now)
 
 
 def _believed(key: DeprovisionId, state: State, fence: int) -> ColumnElement[bool]:

@@ -5,6 +5,8 @@ number, time, kind, deprovision, body and the digest before it, so that whoever 
 breaks every later one; the first stands on 64 zeros; numbers run from 1 without gaps. An event is appended in
 the transaction that does what it tells. What may stand in a body: `events`. On a database with several
 writers the primary key makes the slower of two lose.
+
+KNOWN GAP: a ledger whose end was cut off is whole in itself; only the anchor knows that it was longer.
 """
 
 from __future__ import annotations

@@ -175,15 +175,7 @@ def draft(
         issued_at=None,
     )
     tx.execute(insert(outcome).values(row_values(outcome, new)))
-    event = OutcomeDrafted(
-        deprovision=deprovision,
-        outcome=id,
-        attempt=attempt,
-        medium=medium,
-        result=result,
-        payload_digest=new.payload_digest,
-    )
-    ledger.append(tx, event, now=now)
+    _tell_drafted(tx, new)
     return new
 
 
@@ -277,6 +269,18 @@ def record_verified(
 def summary_of(tx: Connection, deprovision: DeprovisionId) -> StoredSummary | None:
     row = tx.execute(select(summary).where(summary.c.deprovision == deprovision)).one_or_none()
     return None if row is None else StoredSummary(**row._mapping)
+
+
+def _tell_drafted(tx: Connection, new: StoredOutcome) -> None:
+    event = OutcomeDrafted(
+        deprovision=new.deprovision,
+        outcome=new.id,
+        attempt=new.attempt,
+        medium=new.medium,
+        result=new.result,
+        payload_digest=new.payload_digest,
+    )
+    ledger.append(tx, event, now=new.drafted_at)
 
 
 def _required_summary(tx: Connection, deprovision: DeprovisionId) -> StoredSummary:

@@ -15,7 +15,7 @@ from sqlalchemy import delete, update
 from sqlalchemy.exc import IntegrityError
 
 from certificate.errors import Refused
-from controller.errors import Code
+from controller.errors import Code, LostRace
 from controller.states import State
 from controller.store import ledger
 from controller.store.events import StoreCreated
@@ -172,6 +172,15 @@ def test_a_fold_refuses_a_move_from_where_the_deprovision_was_not(scene: Any) ->
 def test_an_event_vanishes_with_the_transaction_that_failed(scene: Any) -> None:
     scene.rolled_back(lambda tx: ledger.append(tx, StoreCreated(store_id="a" * 64), now=scene.at()))
     assert len(told(scene)) == 1
+
+
+def test_of_two_writers_on_one_head_the_slower_loses(scene: Any, mocker: Any) -> None:
+    with scene.store.snapshot() as tx:
+        stale = ledger.head(tx)
+    scene.host()
+    mocker.patch("controller.store.ledger.head", return_value=stale)
+    with pytest.raises(LostRace), scene.store.transaction() as tx:
+        ledger.append(tx, StoreCreated(store_id="a" * 64), now=scene.at())
 
 
 def test_the_story_of_one_deprovision_is_read_in_order(scene: Any) -> None:

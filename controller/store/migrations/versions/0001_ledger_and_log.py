@@ -18,6 +18,21 @@ APPEND_ONLY = (
     "log_entry",
     "log_checkpoint",
 )
+LOG_ENTRY_KIND_WORDS = (
+    "genesis",
+    "trust-root",
+    "allocation",
+    "order",
+    "withdrawal",
+    "outcome",
+    "summary",
+    "enrol-agent",
+    "revoke-key",
+)
+
+
+def words(values: tuple[str, ...], name: str) -> sa.Enum:
+    return sa.Enum(*values, name=name, native_enum=False, create_constraint=True, length=40)
 
 
 def upgrade() -> None:
@@ -68,25 +83,7 @@ def _create_log_entry() -> None:
     op.create_table(
         "log_entry",
         sa.Column("seq", sa.BigInteger(), autoincrement=False, nullable=False),
-        sa.Column(
-            "kind",
-            sa.Enum(
-                "genesis",
-                "trust-root",
-                "allocation",
-                "order",
-                "withdrawal",
-                "outcome",
-                "summary",
-                "enrol-agent",
-                "revoke-key",
-                name="kind",
-                native_enum=False,
-                create_constraint=True,
-                length=40,
-            ),
-            nullable=False,
-        ),
+        sa.Column("kind", words(LOG_ENTRY_KIND_WORDS, "kind"), nullable=False),
         sa.Column("entry", sa.LargeBinary(), nullable=False),
         sa.Column("leaf_hash", DIGEST, nullable=False),
         sa.Column("payload_digest", DIGEST, nullable=False),

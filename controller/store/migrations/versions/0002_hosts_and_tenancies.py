@@ -12,6 +12,46 @@ depends_on = None
 
 DIGEST = sa.String(length=64)
 AT = sa.DateTime(timezone=True)
+HOST_DISPOSITION_WORDS = (
+    "rented",
+    "stock",
+    "internal",
+    "unknown",
+)
+HOST_FACT_KIND_WORDS = (
+    "bmc_mac",
+    "nic_macs",
+    "chassis_serial",
+    "board_serial",
+    "dmi_uuid",
+    "tpm_ek",
+    "switch_port",
+    "mac_serial",
+    "provisioning_udid",
+    "ecid",
+)
+DRIVE_BASIS_WORDS = (
+    "declared",
+    "intake",
+    "observed_during_tenancy",
+)
+HINT_EVENT_WORDS = (
+    "ended",
+    "renewed",
+)
+OBSERVATION_QUESTION_WORDS = (
+    "subscription",
+    "tenancies",
+    "clock",
+    "isolation",
+    "order_hello",
+    "agent_status",
+    "final_absence",
+)
+
+
+def words(values: tuple[str, ...], name: str) -> sa.Enum:
+    return sa.Enum(*values, name=name, native_enum=False, create_constraint=True, length=40)
 
 
 def upgrade() -> None:
@@ -37,20 +77,7 @@ def _create_host() -> None:
         sa.Column("site", sa.String(length=120), nullable=False),
         sa.Column("rack", sa.String(length=120), nullable=False),
         sa.Column("data_class", sa.String(length=120), nullable=False),
-        sa.Column(
-            "disposition",
-            sa.Enum(
-                "rented",
-                "stock",
-                "internal",
-                "unknown",
-                name="disposition",
-                native_enum=False,
-                create_constraint=True,
-                length=40,
-            ),
-            nullable=False,
-        ),
+        sa.Column("disposition", words(HOST_DISPOSITION_WORDS, "disposition"), nullable=False),
         sa.Column("customer_ref", DIGEST, nullable=True),
         sa.Column("salt", sa.LargeBinary(length=32), nullable=False),
         sa.Column("address", sa.String(length=255), nullable=False),
@@ -67,26 +94,7 @@ def _create_host_fact() -> None:
     op.create_table(
         "host_fact",
         sa.Column("host", sa.String(length=36), nullable=False),
-        sa.Column(
-            "kind",
-            sa.Enum(
-                "bmc_mac",
-                "nic_macs",
-                "chassis_serial",
-                "board_serial",
-                "dmi_uuid",
-                "tpm_ek",
-                "switch_port",
-                "mac_serial",
-                "provisioning_udid",
-                "ecid",
-                name="kind",
-                native_enum=False,
-                create_constraint=True,
-                length=40,
-            ),
-            nullable=False,
-        ),
+        sa.Column("kind", words(HOST_FACT_KIND_WORDS, "kind"), nullable=False),
         sa.Column("value", sa.String(length=2000), nullable=False),
         sa.ForeignKeyConstraint(["host"], ["host.id"], name=op.f("fk_host_fact_host_host")),
         sa.PrimaryKeyConstraint("host", "kind", name=op.f("pk_host_fact")),
@@ -102,19 +110,7 @@ def _create_drive() -> None:
         sa.Column("serial", sa.String(length=200), nullable=False),
         sa.Column("salt", sa.LargeBinary(length=32), nullable=False),
         sa.Column("commitment", DIGEST, nullable=False),
-        sa.Column(
-            "basis",
-            sa.Enum(
-                "declared",
-                "intake",
-                "observed_during_tenancy",
-                name="basis",
-                native_enum=False,
-                create_constraint=True,
-                length=40,
-            ),
-            nullable=False,
-        ),
+        sa.Column("basis", words(DRIVE_BASIS_WORDS, "basis"), nullable=False),
         sa.Column("model", sa.String(length=120), nullable=True),
         sa.Column("capacity_bytes", sa.BigInteger(), nullable=True),
         sa.Column("recorded_at", AT, nullable=False),
@@ -175,11 +171,7 @@ def _create_hint() -> None:
         ),
         sa.Column("source", sa.String(length=120), nullable=False),
         sa.Column("event_id", sa.String(length=255), nullable=False),
-        sa.Column(
-            "event",
-            sa.Enum("ended", "renewed", name="event", native_enum=False, create_constraint=True, length=40),
-            nullable=False,
-        ),
+        sa.Column("event", words(HINT_EVENT_WORDS, "event"), nullable=False),
         sa.Column("subscription_ref", DIGEST, nullable=False),
         sa.Column("received_at", AT, nullable=False),
         sa.Column("taken_at", AT, nullable=True),
@@ -199,23 +191,7 @@ def _create_observation() -> None:
             autoincrement=True,
             nullable=False,
         ),
-        sa.Column(
-            "question",
-            sa.Enum(
-                "subscription",
-                "tenancies",
-                "clock",
-                "isolation",
-                "order_hello",
-                "agent_status",
-                "final_absence",
-                name="question",
-                native_enum=False,
-                create_constraint=True,
-                length=40,
-            ),
-            nullable=False,
-        ),
+        sa.Column("question", words(OBSERVATION_QUESTION_WORDS, "question"), nullable=False),
         sa.Column("about", sa.String(length=120), nullable=False),
         sa.Column("asked_at", AT, nullable=False),
         sa.Column("answered_at", AT, nullable=True),

@@ -12,6 +12,54 @@ depends_on = None
 
 DIGEST = sa.String(length=64)
 AT = sa.DateTime(timezone=True)
+DEPROVISION_TRIGGER_WORDS = (
+    "ended",
+    "manual",
+)
+DEPROVISION_STATES = (
+    "scheduled",
+    "quarantined",
+    "staged",
+    "planned",
+    "approved",
+    "intended",
+    "erasing",
+    "verified",
+    "validated",
+    "certified",
+    "released",
+    "cancelled",
+    "destroyed",
+    "closed",
+    "needs_operator",
+)
+BOOT_BOOT_TRUST_WORDS = (
+    "tenant_os",
+    "network",
+    "installed",
+    "virtual_media",
+)
+EFFECT_BEGUN_EFFECT_WORDS = (
+    "notify",
+    "isolate",
+    "boot",
+    "inspect",
+    "make_plan",
+    "withdraw_order",
+    "dispatch",
+    "collect",
+    "judge",
+    "certify",
+    "restore",
+)
+NOTICE_KIND_WORDS = (
+    "delivered",
+    "waived",
+)
+
+
+def words(values: tuple[str, ...], name: str) -> sa.Enum:
+    return sa.Enum(*values, name=name, native_enum=False, create_constraint=True, length=40)
 
 
 def upgrade() -> None:
@@ -34,64 +82,12 @@ def _create_deprovision() -> None:
         sa.Column("id", sa.String(length=36), nullable=False),
         sa.Column("host", sa.String(length=36), nullable=False),
         sa.Column("tenancy", sa.String(length=36), nullable=True),
-        sa.Column(
-            "trigger",
-            sa.Enum("ended", "manual", name="trigger", native_enum=False, create_constraint=True, length=40),
-            nullable=False,
-        ),
+        sa.Column("trigger", words(DEPROVISION_TRIGGER_WORDS, "trigger"), nullable=False),
         sa.Column("data_class", sa.String(length=120), nullable=False),
         sa.Column("policy_version", sa.Integer(), nullable=False),
         sa.Column("policy_digest", DIGEST, nullable=False),
-        sa.Column(
-            "state",
-            sa.Enum(
-                "scheduled",
-                "quarantined",
-                "staged",
-                "planned",
-                "approved",
-                "intended",
-                "erasing",
-                "verified",
-                "validated",
-                "certified",
-                "released",
-                "cancelled",
-                "destroyed",
-                "closed",
-                "needs_operator",
-                name="state",
-                native_enum=False,
-                create_constraint=True,
-                length=40,
-            ),
-            nullable=False,
-        ),
-        sa.Column(
-            "previous_state",
-            sa.Enum(
-                "scheduled",
-                "quarantined",
-                "staged",
-                "planned",
-                "approved",
-                "intended",
-                "erasing",
-                "verified",
-                "validated",
-                "certified",
-                "released",
-                "cancelled",
-                "destroyed",
-                "closed",
-                "needs_operator",
-                name="previous_state",
-                native_enum=False,
-                create_constraint=True,
-                length=40,
-            ),
-            nullable=True,
-        ),
+        sa.Column("state", words(DEPROVISION_STATES, "state"), nullable=False),
+        sa.Column("previous_state", words(DEPROVISION_STATES, "previous_state"), nullable=True),
         sa.Column("attempt", sa.Integer(), nullable=False),
         sa.Column("fence", sa.BigInteger(), nullable=False),
         sa.Column("lease_owner", sa.String(length=120), nullable=True),
@@ -129,20 +125,7 @@ def _create_boot() -> None:
         sa.Column("config_envelope", sa.LargeBinary(), nullable=False),
         sa.Column("config_digest", DIGEST, nullable=False),
         sa.Column("sealed_secret", sa.LargeBinary(), nullable=True),
-        sa.Column(
-            "boot_trust",
-            sa.Enum(
-                "tenant_os",
-                "network",
-                "installed",
-                "virtual_media",
-                name="boot_trust",
-                native_enum=False,
-                create_constraint=True,
-                length=40,
-            ),
-            nullable=False,
-        ),
+        sa.Column("boot_trust", words(BOOT_BOOT_TRUST_WORDS, "boot_trust"), nullable=False),
         sa.Column("prepared_at", AT, nullable=False),
         sa.Column("boot_id", DIGEST, nullable=True),
         sa.Column("evidence_key", DIGEST, nullable=True),
@@ -221,27 +204,7 @@ def _create_effect_begun() -> None:
         ),
         sa.Column("deprovision", sa.String(length=36), nullable=False),
         sa.Column("attempt", sa.Integer(), nullable=False),
-        sa.Column(
-            "effect",
-            sa.Enum(
-                "notify",
-                "isolate",
-                "boot",
-                "inspect",
-                "make_plan",
-                "withdraw_order",
-                "dispatch",
-                "collect",
-                "judge",
-                "certify",
-                "restore",
-                name="effect",
-                native_enum=False,
-                create_constraint=True,
-                length=40,
-            ),
-            nullable=False,
-        ),
+        sa.Column("effect", words(EFFECT_BEGUN_EFFECT_WORDS, "effect"), nullable=False),
         sa.Column("begun_at", AT, nullable=False),
         sa.ForeignKeyConstraint(
             ["deprovision"], ["deprovision.id"], name=op.f("fk_effect_begun_deprovision_deprovision")
@@ -259,11 +222,7 @@ def _create_notice() -> None:
             "number", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False
         ),
         sa.Column("deprovision", sa.String(length=36), nullable=False),
-        sa.Column(
-            "kind",
-            sa.Enum("delivered", "waived", name="kind", native_enum=False, create_constraint=True, length=40),
-            nullable=False,
-        ),
+        sa.Column("kind", words(NOTICE_KIND_WORDS, "kind"), nullable=False),
         sa.Column("record_digest", DIGEST, nullable=False),
         sa.Column("settled_at", AT, nullable=False),
         sa.ForeignKeyConstraint(

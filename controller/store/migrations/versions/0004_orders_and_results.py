@@ -17,6 +17,30 @@ APPEND_ONLY = (
     "journal_line",
     "acknowledgement",
 )
+ERASE_ORDER_STATES = (
+    "intended",
+    "dispatched",
+    "withdrawn",
+    "answered",
+)
+ERASE_ORDER_ANSWER_WORDS = (
+    "done",
+    "absent",
+)
+VERDICT_RESULT_WORDS = (
+    "not_erased",
+    "inconclusive",
+    "erased",
+)
+VERDICT_DECISION_WORDS = (
+    "accept",
+    "reject",
+    "escalate",
+)
+
+
+def words(values: tuple[str, ...], name: str) -> sa.Enum:
+    return sa.Enum(*values, name=name, native_enum=False, create_constraint=True, length=40)
 
 
 def upgrade() -> None:
@@ -50,30 +74,13 @@ def _create_erase_order() -> None:
         sa.Column("envelope", sa.LargeBinary(), nullable=False),
         sa.Column("payload_digest", DIGEST, nullable=False),
         sa.Column("log_seq", sa.BigInteger(), nullable=False),
-        sa.Column(
-            "state",
-            sa.Enum(
-                "intended",
-                "dispatched",
-                "withdrawn",
-                "answered",
-                name="state",
-                native_enum=False,
-                create_constraint=True,
-                length=40,
-            ),
-            nullable=False,
-        ),
+        sa.Column("state", words(ERASE_ORDER_STATES, "state"), nullable=False),
         sa.Column("intended_at", AT, nullable=False),
         sa.Column("expires_at", AT, nullable=False),
         sa.Column("dispatched_at", AT, nullable=True),
         sa.Column("withdrawn_at", AT, nullable=True),
         sa.Column("answered_at", AT, nullable=True),
-        sa.Column(
-            "answer",
-            sa.Enum("done", "absent", name="answer", native_enum=False, create_constraint=True, length=40),
-            nullable=True,
-        ),
+        sa.Column("answer", words(ERASE_ORDER_ANSWER_WORDS, "answer"), nullable=True),
         sa.ForeignKeyConstraint(
             ["deprovision"], ["deprovision.id"], name=op.f("fk_erase_order_deprovision_deprovision")
         ),
@@ -183,32 +190,8 @@ def _create_verdict() -> None:
         "verdict",
         sa.Column("erase_order", sa.String(length=36), nullable=False),
         sa.Column("medium", DIGEST, nullable=False),
-        sa.Column(
-            "result",
-            sa.Enum(
-                "not_erased",
-                "inconclusive",
-                "erased",
-                name="result",
-                native_enum=False,
-                create_constraint=True,
-                length=40,
-            ),
-            nullable=False,
-        ),
-        sa.Column(
-            "decision",
-            sa.Enum(
-                "accept",
-                "reject",
-                "escalate",
-                name="decision",
-                native_enum=False,
-                create_constraint=True,
-                length=40,
-            ),
-            nullable=False,
-        ),
+        sa.Column("result", words(VERDICT_RESULT_WORDS, "result"), nullable=False),
+        sa.Column("decision", words(VERDICT_DECISION_WORDS, "decision"), nullable=False),
         sa.Column("claim", sa.Text(), nullable=False),
         sa.Column("computed_at", AT, nullable=False),
         sa.ForeignKeyConstraint(
@@ -226,19 +209,7 @@ def _create_outcome() -> None:
         sa.Column("attempt", sa.Integer(), nullable=False),
         sa.Column("medium", DIGEST, nullable=False),
         sa.Column("issuer_seq", sa.BigInteger(), nullable=False),
-        sa.Column(
-            "result",
-            sa.Enum(
-                "not_erased",
-                "inconclusive",
-                "erased",
-                name="result",
-                native_enum=False,
-                create_constraint=True,
-                length=40,
-            ),
-            nullable=False,
-        ),
+        sa.Column("result", words(VERDICT_RESULT_WORDS, "result"), nullable=False),
         sa.Column("payload", sa.LargeBinary(), nullable=False),
         sa.Column("payload_digest", DIGEST, nullable=False),
         sa.Column("envelope", sa.LargeBinary(), nullable=True),

@@ -256,6 +256,7 @@ def test_an_outcome_whose_second_subject_is_another_medium_is_refused(
     with pytest.raises(Refused) as caught:
         verify(story.bundled(), story.root, Policy.production())
     assert caught.value.code is Code.SUBJECT_MISMATCH
+    assert "second subject" in caught.value.reason
 
 
 @pytest.mark.parametrize(
@@ -457,6 +458,7 @@ def test_a_summary_logged_before_its_outcome_sums_up_nothing(story: Story) -> No
         ("media.0.outcome_digest", "00" * 32, Code.SUBJECT_MISMATCH),
         ("media", lambda media: media * 2, Code.SUBJECT_MISMATCH),
         ("media.0.became", "not_erased", Code.EVIDENCE_MISMATCH),
+        ("media.0.became", "removed", Code.EVIDENCE_MISMATCH),
         ("claim.grade", "device-attested", Code.EVIDENCE_MISMATCH),
         ("anchor.size", 999, Code.CHECKPOINT_INVALID),
     ],

@@ -54,6 +54,8 @@ LOG_NAME = "controller.channels.paramiko"
 #: What paramiko raises for a connection that is, or goes, wrong.
 BROKEN = (paramiko.SSHException, OSError, EOFError)
 
+# Every failure is raised; paramiko's own tracebacks repeat, unescaped, what a hostile server chose to say.
+logging.getLogger(LOG_NAME).setLevel(logging.CRITICAL)
 logging.getLogger(LOG_NAME).addHandler(logging.NullHandler())
 
 

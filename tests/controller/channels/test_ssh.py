@@ -238,6 +238,16 @@ def test_what_does_not_speak_ssh_is_unreachable_in_time(
     assert time.monotonic() - began < SOON_SECONDS
 
 
+def test_what_a_stranger_says_instead_of_ssh_is_shown_harmlessly(raw_server: Callable[..., int]) -> None:
+    def talk(connection: socket.socket) -> None:
+        connection.sendall(b"SSH-\x1b[2J\x07evil-x\r\n")
+
+    with pytest.raises(Unreachable) as refused:
+        elsewhere(raw_server(talk), patience=Patience(connect_attempts=1)).meet()
+    assert "evil" in refused.value.reason
+    assert refused.value.reason.isprintable()
+
+
 def test_connecting_is_tried_as_often_as_allowed_and_no_more(raw_server: Callable[..., int]) -> None:
     tries = []
 

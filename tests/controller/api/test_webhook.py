@@ -104,6 +104,13 @@ def test_one_right_signature_among_several_is_enough_while_a_secret_is_changed(d
     assert door.send(body, **headers).status_code == 202
 
 
+def test_a_header_with_hundreds_of_signatures_is_not_tried_one_by_one(door: Door) -> None:
+    body = json.dumps(ENDED).encode()
+    headers = signature(body)
+    headers["webhook-signature"] = "v1,AAAA " * 200 + headers["webhook-signature"]
+    refused(door.send(body, **headers), 401, Code.WEBHOOK_SIGNATURE_INVALID)
+
+
 def refused(answer: Any, status: int, code: Code) -> None:
     assert answer.status_code == status
     assert answer.json()["code"] == code

@@ -355,8 +355,7 @@ def _judging(facts: Facts, now: datetime) -> Decision:
 
 def _absent(facts: Facts, now: datetime) -> Decision:
     """The agent will never begin: back to the customer who returned, otherwise a person decides."""
-    own = facts.own_tenancy
-    answer = Answer.UNKNOWN if own is None else facts.answer(own, now)
+    answer = _answer_since_the_absence(facts, now)
     match answer:
         case Answer.ACTIVE | Answer.PENDING:
             return _way_back(facts, now)
@@ -373,6 +372,18 @@ def _absent(facts: Facts, now: datetime) -> Decision:
             )
         case _:
             assert_never(answer)
+
+
+def _answer_since_the_absence(facts: Facts, now: datetime) -> Answer:
+    """Before a person is called it is asked once more whether the customer came back: the absence took its
+    time.
+    """
+    own = facts.own_tenancy
+    if own is None or own.latest is None:
+        return Answer.UNKNOWN
+    answer = facts.answer(own, now)
+    is_older = facts.agent is None or own.latest.asked_at <= facts.agent.asked_at
+    return Answer.UNKNOWN if answer is Answer.ENDED and is_older else answer
 
 
 def _verified(facts: Facts, now: datetime) -> Decision:

@@ -22,7 +22,7 @@ from controller import checkpointing, intake
 from controller.dispatch.working import take_step
 from controller.errors import LostRace, Unanswered
 from controller.program import Program
-from controller.store import deprovisions
+from controller.store import deprovisions, observations
 
 #: Deprovisions worked on at the same time. Most of a worker's time is spent waiting for a host.
 WORKERS = 16
@@ -58,6 +58,7 @@ class Embedded:
         """Until `stop` is set; returns when nothing of its own runs any more."""
         with self._program.store.transaction() as tx:
             deprovisions.end_all_leases(tx)
+            observations.abandon(tx, now=self._program.clock())
         checkpointing.sign_due(self._program)
         with ThreadPoolExecutor(max_workers=WORKERS, thread_name_prefix="deprovision") as pool:
             while not stop.is_set():

@@ -17,7 +17,7 @@ from controller.facts import Question
 from controller.observe.answering import UNKNOWN, Answered, put
 from controller.program import NONCE_BYTES, Program
 from controller.sources import SubscriptionState, TenancyEntry, TenancyListAnswer
-from controller.store import private, tenancies
+from controller.store import observations, private, tenancies
 from controller.store.hosts import Host
 from controller.store.tenancies import Tenancy
 
@@ -105,7 +105,7 @@ def _record(tx: Connection, program: Program, host: Host, said: TenancyListAnswe
 def _record_new(
     tx: Connection, program: Program, host: Host, entry: TenancyEntry, subscription_ref: str
 ) -> Tenancy:
-    now = program.clock()
+    now = observations.stamp(tx, program.clock())
     tenancy = TenancyId.from_random(program.random_bytes(NONCE_BYTES))
     new = Tenancy(
         id=tenancy,

@@ -15,7 +15,7 @@ from sqlalchemy import Column, Connection, ForeignKey, Index, Integer, Table, fu
 
 from certificate.identifiers import DeprovisionId
 from controller.facts import Effect
-from controller.store import deprovisions, events, ledger
+from controller.store import deprovisions, events, ledger, observations
 from controller.store.columns import METADATA, IdentifierType, UtcDateTime, counted_key, digest_column, one_of
 
 effect_begun = Table(
@@ -73,7 +73,8 @@ class StoredNotice:
 
 def begin(tx: Connection, key: DeprovisionId, *, attempt: int, effect: Effect, now: datetime) -> None:
     """The effect may be happening from the moment this transaction is committed."""
-    row = {"deprovision": key, "attempt": attempt, "effect": effect, "begun_at": now}
+    begun_at = observations.stamp(tx, now)
+    row = {"deprovision": key, "attempt": attempt, "effect": effect, "begun_at": begun_at}
     tx.execute(insert(effect_begun).values(row))
     ledger.append(tx, events.EffectBegun(deprovision=key, effect=effect, attempt=attempt), now=now)
 

@@ -18,7 +18,7 @@ from sqlalchemy.exc import IntegrityError
 from certificate.errors import Refused
 from controller.errors import Code, LostRace
 from controller.spool import HintEvent
-from controller.store import ledger
+from controller.store import ledger, observations
 from controller.store.columns import METADATA, UtcDateTime, counted_key, one_of
 from controller.store.events import HintReceived
 
@@ -70,7 +70,7 @@ def receive(
                     event_id=event_id,
                     event=event,
                     subscription_ref=subscription_ref,
-                    received_at=now,
+                    received_at=observations.stamp(tx, now),
                 )
                 .returning(hint.c.sequence)
             ).scalar_one()

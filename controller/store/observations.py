@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Column, Connection, Index, Row, String, Table, insert, select, update
+from sqlalchemy import Column, Connection, Index, Row, String, Table, func, insert, select, update
 
 from certificate.errors import Refused
 from certificate.identifiers import DeprovisionId
@@ -24,6 +24,9 @@ from controller.facts import Question
 from controller.store import ledger
 from controller.store.columns import METADATA, CanonicalJson, UtcDateTime, counted_key, digest_column, one_of
 from controller.store.events import AnswerChanged, may_stand
+
+#: The answer of a question that nobody will answer.
+UNKNOWN = "unknown"
 
 observation = Table(
     "observation",
@@ -108,7 +111,7 @@ def answer(
     completed = (
         update(observation)
         .where(believed)
-        .values(answered_at=now, answer=answer, raw_digest=raw_digest, detail=detail)
+        .values(answered_at=stamp(tx, now), answer=answer, raw_digest=raw_digest, detail=detail)
     )
     if tx.execute(completed).rowcount != 1:
         raise LostRace(f"observation {sequence}", "unanswered", 0)
@@ -116,6 +119,22 @@ def answer(
     if answer != former:
         _tell(tx, asked, answer, raw_digest, deprovision, now)
     return load(tx, sequence)
+
+
+def stamp(tx: Connection, now: datetime) -> datetime:
+    """`now`, but never earlier than the newest question was asked: what became known later must not look
+    older than a question that went before it, even where the clock was set back in between.
+    """
+    newest: datetime | None = tx.scalar(select(func.max(observation.c.asked_at)))
+    return now if newest is None else max(now, newest)
+
+
+def abandon(tx: Connection, *, now: datetime) -> int:
+    """Answers every open question `unknown`: whoever asked is dead. Only for the one process that holds the
+    home's lock, at its start. Returns how many there were.
+    """
+    orphans = update(observation).where(observation.c.answered_at.is_(None))
+    return tx.execute(orphans.values(answered_at=stamp(tx, now), answer=UNKNOWN)).rowcount
 
 
 def load(tx: Connection, sequence: int) -> StoredObservation:

@@ -39,7 +39,7 @@ from certificate.identifiers import DeprovisionId, HostId, OrderId
 from certificate.log.entry import LogKind
 from controller.errors import Code, LostRace
 from controller.states import State
-from controller.store import deprovisions, hosts, ledger, log_rows
+from controller.store import deprovisions, hosts, ledger, log_rows, observations
 from controller.store.columns import METADATA, IdentifierType, UtcDateTime, digest_column, one_of
 from controller.store.events import OrderAnswered, OrderDispatched, OrderIntended, OrderWithdrawn
 
@@ -202,7 +202,7 @@ def intend(tx: Connection, new: NewOrder, *, envelope: Envelope, now: datetime) 
         payload_digest=envelope.payload_digest,
         log_seq=entry.seq,
         state=OrderState.INTENDED,
-        intended_at=now,
+        intended_at=observations.stamp(tx, now),
     )
     try:
         tx.execute(row)

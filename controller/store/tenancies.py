@@ -32,7 +32,7 @@ from certificate.errors import Refused
 from certificate.identifiers import HostId, TenancyId
 from certificate.log.entry import LogKind
 from controller.errors import Code, LostRace
-from controller.store import hosts, ledger, log_rows
+from controller.store import hosts, ledger, log_rows, observations
 from controller.store.columns import METADATA, IdentifierType, UtcDateTime, digest_column, row_values
 from controller.store.events import AllocationIssued, TenancyEndChanged, TenancyRecorded
 
@@ -118,7 +118,8 @@ def change_end(
 ) -> None:
     """The source names another end than on record. Raises LostRace."""
     was = tenancy.c.ends_at.is_(None) if old is None else tenancy.c.ends_at == old
-    changed = update(tenancy).where((tenancy.c.id == key) & was).values(ends_at=new, changed_at=now)
+    changed_at = observations.stamp(tx, now)
+    changed = update(tenancy).where((tenancy.c.id == key) & was).values(ends_at=new, changed_at=changed_at)
     if tx.execute(changed).rowcount != 1:
         raise LostRace(key, str(old), 0)
     ledger.append(tx, TenancyEndChanged(tenancy=key, ends_at=new), now=now)

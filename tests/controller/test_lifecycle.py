@@ -330,7 +330,17 @@ def test_a_final_absence_waits_for_the_source_before_a_person_is_called(story: A
     waiting = decide(unsure, story.T0)
     assert isinstance(waiting, Wait)
     assert Question.SUBSCRIPTION in waiting.ask
-    assert moved_to(decide(facts, story.T0)) is State.NEEDS_OPERATOR
+    earlier = story.agent(TokenState.ABSENT, asked_at=story.T0 - 3 * story.SECOND)
+    assert moved_to(decide(replace(facts, agent=earlier), story.T0)) is State.NEEDS_OPERATOR
+
+
+def test_an_ended_that_was_asked_before_the_absence_is_asked_for_again(story: Any) -> None:
+    facts = erasing(story, agent=TokenState.ABSENT, is_absent_final=True)
+    assert isinstance(decide(facts, story.T0), Wait)
+    later = story.T0 + 6 * story.SECOND
+    waiting = decide(facts, later)
+    assert isinstance(waiting, Wait)
+    assert Question.SUBSCRIPTION in waiting.ask
 
 
 def test_after_an_acknowledgement_nothing_cancels_even_with_a_final_absence(story: Any) -> None:

@@ -127,3 +127,25 @@ def test_an_answer_that_is_no_word_is_refused_with_everything_it_brought(scene: 
         answer(scene, sequence, "<html>", 1)
     assert refused.value.code is Code.LEDGER_TEXT_REFUSED
     assert latest(scene).is_open
+
+
+def test_what_becomes_known_after_the_clock_was_set_back_does_not_look_older_than_the_question(
+    scene: Any,
+) -> None:
+    ask(scene, 100)
+    with scene.store.transaction() as tx:
+        assert observations.stamp(tx, scene.at(40)) == scene.at(100)
+        assert observations.stamp(tx, scene.at(160)) == scene.at(160)
+    late = ask(scene, 50, "ten_2")
+    answer(scene, late, "active", 60)
+    assert latest(scene, "ten_2").answered.answered_at == scene.at(100)
+
+
+def test_questions_of_a_dead_process_are_answered_unknown_at_the_next_start(scene: Any) -> None:
+    answered, orphan = ask(scene, 0), ask(scene, 1, "ten_2")
+    answer(scene, answered, "ended", 2)
+    with scene.store.transaction() as tx:
+        assert observations.abandon(tx, now=scene.at(3)) == 1
+    assert latest(scene).answered.answer == "ended"
+    assert latest(scene, "ten_2").answered.sequence == orphan
+    assert latest(scene, "ten_2").answered.answer == "unknown"

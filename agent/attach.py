@@ -101,7 +101,7 @@ def _recover_command(
     answer = None
     if sent is not None and sent.completion_status != NOT_OBSERVED:
         answer = Completion(status=int(sent.completion_status, 16), result=0, data=b"")
-    prepared = Prepared(identity=work.identity, log=log, command=command)
+    prepared = Prepared(identity=work.identity, log=log, command=command, counters=start.counters)
     work.running = (technique, prepared, Started(command=command, answer=answer, errors=()))
 
 

@@ -247,6 +247,7 @@ class Execution:
                 technique=technique.technique.value,
                 submission=prepared.command.sqe.hex(),
                 status_log_before=prepared.log.head.hex(),
+                counters=prepared.counters,
                 self_report=self_report(work.found),
             )
             line = self.journal.append(Kind.START, step=step, body=write_body(body), needs_ack=True)

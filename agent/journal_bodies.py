@@ -69,13 +69,17 @@ class MarkedBody(Line):
 
 @dataclass(frozen=True, kw_only=True)
 class StartBody(Line):
-    """What is about to be sent, and the drive's own status right before: all in hexadecimal."""
+    """What is about to be sent, and what the drive says of itself right before: all in hexadecimal.
+
+    `counters`: one entry for each of `nvme.COUNTER_NAMES`, not_observed where the drive does not tell it.
+    """
 
     name = "start_body"
     medium: str
     technique: str
     submission: str
     status_log_before: str
+    counters: dict[str, str]
     self_report: str
 
 

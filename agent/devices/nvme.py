@@ -350,6 +350,7 @@ HEALTH_LOG_FIELDS: Final = (
     Field(112, 16, "power_cycles", little_endian, "PWRC"),
     Field(144, 16, "unexpected_power_losses", little_endian, "UPL"),
 )
+COUNTER_NAMES = tuple(field.standard_name for field in HEALTH_LOG_FIELDS)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -373,8 +374,7 @@ class HealthLog:
     @property
     def counters(self) -> dict[str, str]:
         """Each counter exactly as sent, hexadecimal, under the standard's name."""
-        names = [field.standard_name for field in HEALTH_LOG_FIELDS]
-        return {name: raw_word(HEALTH_LOG_FIELDS, self.raw, name).hex() for name in names}
+        return {name: raw_word(HEALTH_LOG_FIELDS, self.raw, name).hex() for name in COUNTER_NAMES}
 
 
 @dataclass(frozen=True, kw_only=True)

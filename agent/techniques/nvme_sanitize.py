@@ -20,7 +20,7 @@ from agent.devices.nvme import Command, Completion, DriveIdentity, NvmeDrive, Sa
 from agent.errors import Code, DeviceError, TransportError
 from certificate.errors import Code as DocumentCode
 from certificate.errors import Malformed, Refused
-from certificate.statements.statement import Seen
+from certificate.statements.statement import NOT_OBSERVED, Seen
 from certificate.statements.vocabulary import Technique
 
 
@@ -31,9 +31,10 @@ class Prepared:
     identity: DriveIdentity
     log: SanitizeLog
     command: Command
-    #: DUW, PWRC and UPL as sent (`nvme.HealthLog`), empty where the drive did not say: a boot that comes
-    #: after a power loss is paired with this one by them.
-    counters: dict[str, str] = field(default_factory=dict)
+    #: DUW, PWRC and UPL as sent (`nvme.HealthLog`), not_observed where the drive did not say: a boot that
+    #: comes after a power loss is paired with this one by them. They rise by themselves, and a drive need not
+    #: tell them twice, so they do not count when two looks are compared.
+    counters: dict[str, str] = field(compare=False)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -263,7 +264,7 @@ def _counters(drive: NvmeDrive) -> dict[str, str]:
     try:
         return drive.health_log().counters
     except (DeviceError, Malformed):
-        return {}
+        return dict.fromkeys(nvme.COUNTER_NAMES, NOT_OBSERVED)
 
 
 def _most_polls(deadlines: Deadlines) -> int:

@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 
 from agent import admission
+from agent.devices.emulated import EmulatedTransport
+from agent.devices.nvme import Completion
 from agent.devices.simulated import Namespace, SimulatedNvme, occurrences
 from certificate import commitment, messages
 from certificate.messages import JournalLine
@@ -16,6 +18,7 @@ from certificate.statements.vocabulary import DeviceClass, MarkerReading
 
 SECRET_TEXT = b"a tenant's secret"
 SANITIZE = 0x84
+GET_LOG, HEALTH_LOG = 0x02, 0x02
 
 
 def sanitizes(drive: SimulatedNvme) -> bool:
@@ -78,6 +81,49 @@ def test_the_evidence_says_what_was_seen_and_nothing_more(make_lab: Any) -> None
     before = [line.kind for line in lines].index("evidence")
     assert evidence.journal_lines == before
     assert evidence.journal_head == lines[before].previous
+
+
+def test_the_start_line_holds_the_counters_from_just_before(make_lab: Any) -> None:
+    """A boot that comes after a power loss is paired with this line by them."""
+    lab = make_lab("SN-1")
+    for _ in range(3):
+        lab.drives[0].power_cycle()
+    order = lab.accept()
+    lab.run(order)
+    counters = json.loads(bodies(lab, order, "start")[0]["counters"])
+    assert set(counters) == {"DUW", "PWRC", "UPL"}
+    assert counters["PWRC"] == "03" + "00" * 15
+
+
+@pytest.mark.parametrize("answers", [0, 1])
+def test_a_drive_that_stops_telling_its_counters_is_erased_all_the_same(
+    make_lab: Any, monkeypatch: pytest.MonkeyPatch, answers: int
+) -> None:
+    """Not told at all, or only before the acknowledgement: what is not told is not observed."""
+    original, asked = EmulatedTransport.submit, []
+
+    def submit(self: EmulatedTransport, sqe: bytes, data: bytes | int) -> Completion:
+        if sqe[0] == GET_LOG and sqe[40] == HEALTH_LOG:
+            asked.append(sqe)
+            if len(asked) > answers:
+                return Completion(status=0x4109, result=0, data=b"")
+        return original(self, sqe, data)
+
+    monkeypatch.setattr(EmulatedTransport, "submit", submit)
+    lab = make_lab("SN-1")
+    order = lab.accept()
+    lab.run(order)
+    told = set(json.loads(bodies(lab, order, "start")[0]["counters"]).values())
+    assert ("not_observed" in told) is (answers == 0)
+    assert len(asked) > answers
+    assert lab.claim(order, "SN-1").result == "erased"
+
+
+def test_counters_that_rise_while_it_waits_do_not_make_it_another_drive(make_lab: Any) -> None:
+    lab = make_lab("SN-1")
+    order = lab.accept()
+    lab.run(order, after=lambda line: lab.drives[0].power_cycle() if line.kind == "start" else None)
+    assert lab.claim(order, "SN-1").result == "erased"
 
 
 def test_neither_journal_nor_evidence_names_a_serial(make_lab: Any) -> None:

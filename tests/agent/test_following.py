@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from agent import following, session
+from agent.techniques import NvmeSanitize
 from certificate.errors import Refused
 from certificate.messages import Ack, AckAnswer, Follow, JournalEnd, JournalLine, Refusal
 
@@ -87,6 +88,25 @@ def test_an_execution_that_may_have_begun_is_observed_to_its_end(make_lab: Any) 
     lines = follow(lab, order)
     assert lines[-1].is_complete
     assert "attached" in [line.kind for line in lines[:-1]]
+
+
+def test_an_observer_knows_the_counters_that_the_start_line_holds(
+    make_lab: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those from before the command; the drive's own have risen since."""
+    lab, seen = make_lab(), []
+    original = NvmeSanitize.conclude
+
+    def conclude(self: NvmeSanitize, drive: Any, prepared: Any, started: Any, watched: Any) -> Any:
+        seen.append(prepared.counters["PWRC"])
+        return original(self, drive, prepared, started, watched)
+
+    lab.drives[0].power_cycle()
+    order = cut_short(lab, "sent")
+    lab.drives[0].power_cycle()
+    monkeypatch.setattr(NvmeSanitize, "conclude", conclude)
+    assert follow(lab, order)[-1].is_complete
+    assert seen == ["01" + "00" * 15]
 
 
 def test_an_observer_that_dies_at_once_is_not_started_again_and_again(make_lab: Any) -> None:

@@ -195,7 +195,8 @@ def test_a_drive_without_counters_is_erased_all_the_same(make_device: Callable[.
                 return Completion(status=0x4109, result=0, data=b"")
             return super().submit(sqe, data)
 
-    assert CRYPTO.prepare(drive_over(NoHealth(device), device)).counters == {}
+    counters = CRYPTO.prepare(drive_over(NoHealth(device), device)).counters
+    assert counters == dict.fromkeys(("DUW", "PWRC", "UPL"), "not_observed")
     assert run(device, wire=NoHealth(device)).errors == ()
 
 

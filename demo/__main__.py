@@ -3,7 +3,8 @@
 Host 1's subscription ends: quarantined, staged, planned, approved by rule, ordered, its self-encrypting drive
 cryptographically erased, verified, validated, certified, released. Host 2's customer renews during grace:
 untouched. Then a stranger checks the certificate. Everything printed was read from a process or a file a
-moment before; what the demonstration promises and does not see ends it with exit code 1.
+moment before; what the demonstration promises and does not see ends it with exit code 1. An output folder
+that holds anything but an earlier demonstration is refused with exit code 2, because it is emptied.
 """
 
 from __future__ import annotations
@@ -19,10 +20,17 @@ from typing import Any
 from certificate.keys import PrivateKey
 from demo.billing import Billing, Heartbeat
 from demo.lab import Failed, Lab, Server, wait_until
+from demo.ways import WAYS, steps, strayed
 
 DRIVE_BYTES = 16 * 1024 * 1024
 PYTHON = sys.executable
 EXPUNGE = (PYTHON, "-m", "certificate.cli")
+#: Six times what both stories took on an idle machine of two cores.
+STORY_SECONDS = 120.0
+#: Host -> the subscription under which it is let.
+CONTRACTS = {"host-1": "sub-1001", "host-2": "sub-1002"}
+#: By this file an output folder is known as one of ours.
+POLICY_FILE = "demo-policy.json"
 
 CONFIGURATION = """\
 # Written by the demonstration. Grace and dwell are configuration, so seconds do here what days do for a
@@ -67,6 +75,11 @@ class Story:
         )
         self.stayer = Server(self.lab, "host-2", text="Ledger 2026: what the customer of host 2 still needs")
         self.planted: dict[str, int] = {}
+        #: The controller's id of a host -> our name for it.
+        self.names: dict[str, str] = {}
+        #: Host -> its deprovision, and host -> its states so far.
+        self.deprovisions: dict[str, str] = {}
+        self.ways: dict[str, tuple[str, ...]] = {}
         self.began = time.monotonic()
 
     def say(self, text: str) -> None:
@@ -88,7 +101,7 @@ class Story:
 
     def set_up(self) -> None:
         """A provider's world, `expunge init`, `expunge serve`, and two hosts."""
-        self.billing.create({self.leaver.name: "sub-1001", self.stayer.name: "sub-1002"})
+        self.billing.create(CONTRACTS)
         for server in (self.leaver, self.stayer):
             server.build(capacity_bytes=DRIVE_BYTES)
             self.planted[server.name] = server.occurrences()
@@ -96,18 +109,7 @@ class Story:
                 f"{server.name}: drive of {DRIVE_BYTES >> 20} MiB; its tenant's text stands on it "
                 f"{self.planted[server.name]} times"
             )
-        operators = self._operators()
-        self.lab.run(
-            *EXPUNGE,
-            "init",
-            "--home",
-            str(self.home),
-            "--domain",
-            "demo.example",
-            "--demonstration",
-            *(argument for path in operators for argument in ("--operator", str(path))),
-            with_passphrase=True,
-        )
+        self._found()
         (self.home / "expunge.toml").write_text(
             CONFIGURATION.format(billing=self.billing.url, control=self.control, python=json.dumps(PYTHON))
         )
@@ -132,7 +134,17 @@ class Story:
         wait_until("`expunge serve` answers", (self.home / "run" / "serve.sock").exists)
         for server in (self.leaver, self.stayer):
             self._add(server)
-        self.say("expunge: home, keys, trust root, policy; two hosts on record; serving")
+
+    def _found(self) -> None:
+        """`expunge init`, with two operators."""
+        operators = (argument for path in self._operators() for argument in ("--operator", str(path)))
+        told = self.lab.run(
+            *(*EXPUNGE, "init", "--home", str(self.home), "--domain", "demo.example"),
+            *("--demonstration", *operators, "--json"),
+            with_passphrase=True,
+        )
+        founded = json.loads(told)
+        self.say(f"init: {founded['purpose']}, log {founded['origin']}, trust root {founded['fingerprint']}")
 
     def _operators(self) -> list[Path]:
         paths = []
@@ -146,9 +158,9 @@ class Story:
         facts = (
             argument for kind, value in server.facts.items() for argument in ("--fact", f"{kind}={value}")
         )
-        self.expunge(
-            *("hosts", "add", server.name, "--home", str(self.home)),
-            *("--site", "demo-site", "--rack", "r1", "--customer", f"customer of {server.name}"),
+        added = self.ask(
+            *("hosts", "add", server.name),
+            *("--site", "demo-site", "--rack", "r1", "--customer", server.customer),
             *("--data-class", "default", "--disposition", "rented"),
             *("--drive", f"serial={server.serial},model=EXPUNGE DEMO NVME,capacity_bytes={DRIVE_BYTES}"),
             *("--address", f"127.0.0.1:{server.ssh_port}"),
@@ -161,52 +173,67 @@ class Story:
             *("--parameter", f"folder={server.folder}"),
             *facts,
         )
+        self.names[added["host"]] = server.name
+        self.say(
+            f"{added['asset_tag']}: on record as {added['disposition']}, drives: {added['drive_count']}, "
+            f"agent at {added['address']}"
+        )
 
     def customers_leave(self) -> None:
         """Both subscriptions end; the customer of host 2 renews during grace."""
-        for contract in ("sub-1001", "sub-1002"):
-            self.billing.set_state(contract, "ended")
-            self.expunge("hook", "ended", contract, "--home", str(self.home))
-        self.say("billing: sub-1001 and sub-1002 have ended")
-        wait_until("both hosts are scheduled", lambda: set(self._states()) == {"host-1", "host-2"})
-        self.say("expunge: both hosts are scheduled; grace runs")
-        self.billing.set_state("sub-1002", "active")
-        self.expunge("hook", "renewed", "sub-1002", "--home", str(self.home))
-        self.say("billing: the customer of host 2 has renewed")
+        for contract in CONTRACTS.values():
+            self._billing_says(contract, "ended")
+        wait_until("both hosts are scheduled", lambda: self._look().keys() == WAYS.keys())
+        self._billing_says(CONTRACTS[self.stayer.name], "active", hint="renewed")
 
-    def _states(self) -> dict[str, dict[str, str]]:
-        return {row["host"]: row for row in self.ask("status")["deprovisions"]}
+    def _billing_says(self, contract: str, state: str, *, hint: str = "ended") -> None:
+        self.billing.set_state(contract, state)
+        self.say(f"billing: {contract} is {self.billing.state(contract)}")
+        self.expunge("hook", hint, contract, "--home", str(self.home))
 
     def watch(self) -> None:
-        """Prints each state as the controller reports it, until both stories have ended."""
-        seen: dict[str, str] = {}
+        """Until both stories have ended as promised. Raises Failed at the first step aside."""
+        wait_until(
+            "host 1 is released and host 2 left alone",
+            lambda: self._look() == WAYS,
+            patience_seconds=STORY_SECONDS,
+            every_seconds=1.0,
+        )
+        for row in self.ask("status")["deprovisions"]:
+            self.say(f"{row['host']}: {row['state']}: {row['sentence']}")
 
-        def both_ended() -> bool:
-            for host, row in sorted(self._states().items()):
-                if seen.get(host) != row["state"]:
-                    seen[host] = row["state"]
-                    self.say(f"{host}: {row['state']}: {row['sentence']}")
-            if "needs_operator" in seen.values():
-                raise Failed(f"a host needs an operator: {json.dumps(self.ask('status'), indent=1)}")
-            return seen == {"host-1": "released", "host-2": "cancelled"}
-
-        wait_until("host 1 is released and host 2 left alone", both_ended)
+    def _look(self) -> dict[str, tuple[str, ...]]:
+        """Says each state that the ledger has gained since the last look; answers with all so far."""
+        told = sum(len(way) for way in self.ways.values())
+        for step in steps(self.expunge("ledger", "export", "--home", str(self.home)))[told:]:
+            host = self.names[step.host]
+            self.deprovisions[host] = step.deprovision
+            self.ways[host] = (*self.ways.get(host, ()), step.state)
+            self.say(f"{host}: {step.at} {step.state}")
+        if strayed(self.ways):
+            raise Failed(f"{strayed(self.ways)} went another way: {json.dumps(self.ask('status'), indent=1)}")
+        return self.ways
 
     def collect(self) -> None:
         """What the provider hands out, written to the output folder."""
         shutil.rmtree(self.out, ignore_errors=True)
         (self.out / "certificates").mkdir(parents=True)
-        deprovision = self._states()["host-1"]["deprovision"]
+        shutil.copy(self.home / "policy" / "verify.json", self.out / POLICY_FILE)
         self.expunge(
-            "certificate", deprovision, "--home", str(self.home), "--out", str(self.out / "certificates")
+            *("certificate", self.deprovisions[self.leaver.name]),
+            *("--home", str(self.home), "--out", str(self.out / "certificates")),
         )
         (self.out / "ledger.jsonl").write_text(self.expunge("ledger", "export", "--home", str(self.home)))
         shutil.copy(self.home / "trust" / "root.json", self.out / "trust-root.json")
-        shutil.copy(self.home / "policy" / "verify.json", self.out / "demo-policy.json")
         shutil.copy(self.home / "trust" / "issuer.pem", self.out / "issuer.pem")
 
     def check(self) -> None:
-        """A stranger's look: the drives, the certificate, the ledger."""
+        """A stranger's look: the drives, what was handed out, the certificate."""
+        self._look_at_drives()
+        self._look_for_private_words()
+        self._verify()
+
+    def _look_at_drives(self) -> None:
         for server, survives in ((self.leaver, False), (self.stayer, True)):
             before, after = self.planted[server.name], server.occurrences()
             self.say(f"{server.name}: its tenant's text stands on the drive {after} times (before: {before})")
@@ -214,15 +241,35 @@ class Story:
                 raise Failed(
                     f"{server.name}: the text of its tenant should {'still' if survives else 'not'} be there"
                 )
+
+    def _look_for_private_words(self) -> None:
+        """Whether anything that is handed out names a customer, a subscription, a host or a drive."""
+        words = {*CONTRACTS.values()}
+        for server in (self.leaver, self.stayer):
+            words |= {server.name, server.customer, server.serial, *server.facts.values()}
+        files = [path for path in self.out.rglob("*") if path.is_file()]
+        found = [
+            f"{word} in {path.name}" for path in files for word in words if word.encode() in path.read_bytes()
+        ]
+        self.say(f"private words: {len(words)} sought in {len(files)} files, found: {len(found)}")
+        if not files or found:
+            raise Failed("; ".join(["private words in what is handed out", *found]))
+
+    def _verify(self) -> None:
+        """Refused under the policy for real machines, accepted under the demonstration's own."""
         bundles = sorted(str(path) for path in (self.out / "certificates").glob("*.bundle.json"))
         if not bundles:
             raise Failed("no certificate was written")
-        root, policy = str(self.out / "trust-root.json"), str(self.out / "demo-policy.json")
-        refused = self.expunge("verify", *bundles, "--trust", root, "--json", expect=1)
-        self.say(
-            f"verify without the demonstration's policy: exit 1, {json.loads(refused)['files'][0]['code']}"
-        )
+        root, policy = str(self.out / "trust-root.json"), str(self.out / POLICY_FILE)
+        refused = json.loads(self.expunge("verify", *bundles, "--trust", root, "--json", expect=1))
+        for answer in refused["files"]:
+            self.say(f"verify without a policy: exit {refused['exit']}, {answer['code']}: {answer['reason']}")
         print(self.expunge("verify", *bundles, "--trust", root, "--policy", policy), flush=True)
+
+
+def is_taken(out: Path) -> bool:
+    """Whether something lies there that an earlier demonstration did not write."""
+    return out.exists() and not (out / POLICY_FILE).exists() and (not out.is_dir() or any(out.iterdir()))
 
 
 def main(argv: list[str]) -> int:
@@ -231,6 +278,8 @@ def main(argv: list[str]) -> int:
     )
     parser.add_argument("--out", type=Path, default=Path("demo-out"), help="where certificates and ledger go")
     arguments = parser.parse_args(argv)
+    if is_taken(arguments.out):
+        parser.error(f"{arguments.out} holds something else; name another folder with --out")
     story = Story(out=arguments.out)
     try:
         try:
@@ -243,7 +292,11 @@ def main(argv: list[str]) -> int:
         print(f"\nThe demonstration failed: {failure}\n{story.lab.log_tails()}", file=sys.stderr)
         return 1
     story.lab.remove()
-    story.say(f"nothing left running; certificates, trust root, policy and ledger are in {arguments.out}/")
+    files = sorted(str(path) for path in arguments.out.rglob("*") if path.is_file())
+    print("\n".join(files))
+    story.say(
+        f"{len(files)} files; processes started: {story.lab.started_count}, left running: {len(running)}"
+    )
     return 0
 
 

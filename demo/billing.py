@@ -60,6 +60,15 @@ class Billing:
             database.execute("UPDATE pulse SET at = ?", (now_text(),))
         database.close()
 
+    def state(self, contract: str) -> str:
+        """What the agreed view answers to whoever reads it now."""
+        with sqlite3.connect(self.path, timeout=10) as database:
+            (state,) = database.execute(
+                "SELECT state FROM expunge_subscription WHERE id = ?", (contract,)
+            ).fetchone()
+        database.close()
+        return str(state)
+
     def beat(self) -> None:
         """The billing system's own sign of life."""
         with sqlite3.connect(self.path, timeout=10) as database:

@@ -17,6 +17,7 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from agent.devices.simulated import SimulatedNvme, logical_view
@@ -35,13 +36,19 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def wait_until(what: str, holds: object, *, seconds: float = PATIENCE_SECONDS) -> None:
-    """Looks ten times a second. Raises Failed when the time is over."""
-    deadline = time.monotonic() + seconds
-    while not holds():  # type: ignore[operator]
+def wait_until(
+    what: str,
+    holds: Callable[[], bool],
+    *,
+    patience_seconds: float = PATIENCE_SECONDS,
+    every_seconds: float = 0.1,
+) -> None:
+    """Looks again and again. Raises Failed when the time is over."""
+    deadline = time.monotonic() + patience_seconds
+    while not holds():
         if time.monotonic() > deadline:
-            raise Failed(f"waited {seconds:.0f} s in vain until {what}")
-        threading.Event().wait(0.1)
+            raise Failed(f"waited {patience_seconds:.0f} s in vain until {what}")
+        threading.Event().wait(every_seconds)
 
 
 class Lab:
@@ -74,7 +81,7 @@ class Lab:
         return process
 
     def run(self, *command: str, with_passphrase: bool = False, expect: int = 0) -> str:
-        """What a command says on standard output. Raises Failed on another exit code than the expected one."""
+        """What a command says on standard output. Raises Failed on an exit code that was not expected."""
         reader = self._passphrase_reader() if with_passphrase else None
         arguments = [*command, *(["--passphrase-fd", str(reader)] if reader is not None else [])]
         done = subprocess.run(
@@ -100,6 +107,11 @@ class Lab:
         os.close(writer)
         os.set_inheritable(reader, True)
         return reader
+
+    @property
+    def started_count(self) -> int:
+        """How many processes were started to run beside the story."""
+        return len(self._processes)
 
     def log_tails(self) -> str:
         """The last words of every process, for whoever must find out what went wrong."""
@@ -146,6 +158,7 @@ class Server:
     def __init__(self, lab: Lab, name: str, *, text: str) -> None:
         self.name = name
         self.folder = lab.folder / name
+        self.customer = f"customer of {name}"
         self.serial = f"DEMO{secrets.token_hex(6).upper()}"
         self.tenant_front, self.tenant_back, self.ssh_port = free_port(), free_port(), free_port()
         self.text = text.encode()

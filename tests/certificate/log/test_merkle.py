@@ -266,8 +266,21 @@ def test_a_smaller_tree_does_not_follow_a_larger_one() -> None:
     refused(verify_consistency, 8, 6, consistency_proof(6, HASHES), ROOTS[8], ROOTS[6])
 
 
-def test_a_growth_without_a_proof_is_refused() -> None:
-    refused(verify_consistency, 4, 8, (), ROOTS[4], ROOTS[8])
+@pytest.mark.parametrize("first", [3, 4])
+def test_a_growth_without_a_proof_is_refused(first: int) -> None:
+    refused(verify_consistency, first, 8, (), ROOTS[first], ROOTS[8])
+
+
+def test_a_path_longer_or_shorter_than_its_numbers_is_refused_although_its_hashes_agree() -> None:
+    # Made so that only the numbers are wrong: the hashes do lead to these roots, of trees of other sizes.
+    a_b, c, d, above = ROOTS[2], HASHES[2], HASHES[3], HASHES[7]
+    refused(verify_inclusion, 0, 1, HASHES[0], (above,), merkle.node_hash(above, HASHES[0]))
+    refused(verify_inclusion, 0, 8, HASHES[0], (), HASHES[0])
+    three, four = merkle.node_hash(a_b, c), merkle.node_hash(a_b, merkle.node_hash(c, d))
+    verify_consistency(3, 4, (c, d, a_b), three, four)
+    higher = merkle.node_hash(above, three), merkle.node_hash(above, four)
+    refused(verify_consistency, 3, 4, (c, d, a_b, above), *higher)
+    refused(verify_consistency, 3, 8, (c, d, a_b), three, four)
 
 
 @pytest.mark.parametrize("number", [-1, 2**63, True, 1.0, "1", None])
@@ -294,7 +307,8 @@ def test_a_hash_of_another_length_is_refused(wrong: object) -> None:
 
 
 def test_a_proof_without_end_is_refused_before_it_is_hashed() -> None:
-    refused(verify_inclusion, 0, 2**63 - 1, HASHES[0], [HASHES[0]] * 65, ROOTS[8])
+    with pytest.raises(Untrusted, match="a proof of 65 hashes"):
+        verify_inclusion(0, 2**63 - 1, HASHES[0], [HASHES[0]] * 65, ROOTS[8])
 
 
 def test_whoever_makes_proofs_knows_the_size() -> None:

@@ -9,7 +9,9 @@
 Rules: the caller holds the execution lock; `permit` is asked again immediately before each irreversible act;
 a journal line is durable before what it announces and after what it reports; one failing drive stops its own
 work only, and the reason stands in the evidence; whatever ends the process, nothing is ever sent twice,
-because a second process only observes (`attach`). What may be claimed is not decided here.
+because a second process only observes (`attach`). A token that is given up, which happens only before its
+first acknowledgement, ends the execution without evidence: its last word is the signed absence (`standing`).
+What may be claimed is not decided here.
 """
 
 from __future__ import annotations
@@ -135,6 +137,8 @@ class Execution:
     def run(self) -> None:
         """From the accepted order to signed evidence. Raises only what concerns the journal itself."""
         for work in self.works:
+            if self.permit.is_given_up():
+                break
             with self.contained(work, f"open:{work.commitment}"):
                 self.open(work)
             with self.contained(work, markers_step(work.commitment)):
@@ -147,19 +151,27 @@ class Execution:
         self.conclude()
 
     def conclude(self) -> None:
-        """The last look at each medium, the evidence, the end."""
+        """The last look at each medium, the evidence, the end; of a token given up, only the end."""
+        if not self.permit.is_given_up():
+            for work in self.works:
+                with self.contained(work, f"readback:{work.commitment}"):
+                    self._read_back(work)
+            self._testify()
         for work in self.works:
-            with self.contained(work, f"readback:{work.commitment}"):
-                self._read_back(work)
+            if work.found.drive is not None:
+                work.found.drive.blocks.close()
+
+    def _testify(self) -> None:
+        """Signs what the journal tells, unless the token was given up meanwhile: evidence or absence."""
         nonce = self.world.random_bytes(16).hex()
         evidence = assemble(self._told(), nonce=nonce, issued_at=self._utc_seconds())
         signed = envelope.sign(evidence.payload(), self.key)
         body = EvidenceBody(envelope=signed.write().decode(), annex=self.annex.decode())
-        self.journal.append(Kind.EVIDENCE, step="evidence", body=write_body(body))
+        with self.permit.run.settling():
+            if self.permit.is_given_up():
+                return
+            self.journal.append(Kind.EVIDENCE, step="evidence", body=write_body(body))
         self.journal.append(Kind.FINISHED, step="finished", body={})
-        for work in self.works:
-            if work.found.drive is not None:
-                work.found.drive.blocks.close()
 
     @contextmanager
     def contained(self, work: Work, step: str) -> Iterator[None]:

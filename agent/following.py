@@ -3,7 +3,8 @@
 Rules: only whole, synced lines are sent; the end is told: complete when there is evidence, not complete when
 the executing process is gone without any. Where such an execution may have begun, a process that only
 observes is started, once for each `follow`. An acknowledgement is taken only for a line that asks for it, of
-a running execution of this boot, whose step is still waiting.
+a running execution of this boot, whose step is still waiting, and never for a token that is given up: it and
+the poison exclude each other (`tokens`).
 """
 
 from __future__ import annotations
@@ -67,13 +68,14 @@ def acknowledge(run: RunDirectory, ack: Ack, *, now_ms: int) -> AckAnswer:
     folder = tokens.folder(run, ack.token)
     if folder.record() is None:
         raise Refused(Code.TOKEN_UNKNOWN, "this boot never accepted that token")
-    if folder.poison() is not None:
-        raise Refused(Code.TOKEN_POISONED, "this token was given up for ever")
-    is_executing = run.is_executing()
-    _require_waiting(folder.journal(), ack, now_ms=now_ms)
-    if not is_executing:
-        raise Refused(Code.ACK_REFUSED, "the execution that asked is gone")
-    folder.put_ack(ack, at_ms=now_ms)
+    with run.settling():
+        if folder.poison() is not None:
+            raise Refused(Code.TOKEN_POISONED, "this token was given up for ever")
+        is_executing = run.is_executing()
+        _require_waiting(folder.journal(), ack, now_ms=now_ms)
+        if not is_executing:
+            raise Refused(Code.ACK_REFUSED, "the execution that asked is gone")
+        folder.put_ack(ack, at_ms=now_ms)
     return AckAnswer(token=ack.token, seq=ack.seq)
 
 

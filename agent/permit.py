@@ -38,6 +38,10 @@ class Permit:
     clock: Callable[[], int]
     pause: Callable[[float], None]
 
+    def is_given_up(self) -> bool:
+        """Whether the token is poisoned. It never is while an acknowledgement stands (`tokens`)."""
+        return self.folder.poison() is not None
+
     def await_ack(self, line: JournalLine) -> None:
         """Returns when the step of `line` is acknowledged.
 
@@ -46,7 +50,7 @@ class Permit:
         while self.clock() < line.at_ms + ACK_LIFE_MS:
             if self.folder.ack(line.seq) is not None:
                 return
-            if self.folder.poison() is not None:
+            if self.is_given_up():
                 raise StepRefused(Code.TOKEN_POISONED, f"{line.step} was waiting")
             self.pause(ACK_PAUSE_SECONDS)
         raise StepRefused(Code.ACK_TIMED_OUT, f"{line.step} was not acknowledged within {ACK_LIFE_MS} ms")
@@ -56,7 +60,7 @@ class Permit:
         boot, now_ms = self.run.boot(), self.clock()
         if boot.boot_id != self.record.boot_id:
             raise StepRefused(Code.BOOT_MISMATCH, "the agent was started again since the order was accepted")
-        if line.token != self.record.token or self.folder.poison() is not None:
+        if line.token != self.record.token or self.is_given_up():
             raise StepRefused(Code.TOKEN_POISONED, "the token was given up")
         if (seen := self.run.fence()).token != self.record.token:
             raise StepRefused(Code.FENCE_STALE, f"fence {seen.highest} was seen after {self.record.fence}")

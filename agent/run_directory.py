@@ -195,7 +195,9 @@ class RunDirectory:
 
     @contextmanager
     def settling(self) -> Iterator[None]:
-        """A short exclusive section: beginning or poisoning a token and raising the fence happen in turn."""
+        """A short exclusive section: beginning and poisoning a token, storing an acknowledgement or evidence,
+        and raising the fence happen in turn. Whoever needs the execution lock too takes that one first.
+        """
         descriptor = os.open(
             self.path / "settling.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, durable.OWNER_ONLY
         )

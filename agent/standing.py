@@ -1,9 +1,19 @@
 """What became of a token: `done | running | absent | unknown`, and the final `absent` that is signed.
 
-Rules: an absence is final only when asked for; its poison is durable before it is signed, and the signed
-answer is kept, so that asking again gives the same one; nothing is finalised while its execution runs, and
-nothing that may have begun ever is. A token that this boot never saw can be finalised too: it is poisoned,
-so that an order which is still on its way finds it so.
+Rules: an absence is final only when asked for, and what may have begun never gets one. Until the first
+acknowledgement of an irreversible step stands, asking wins, even while the execution runs (DESIGN, rule 4):
+1. Within one settling section: if neither an acknowledgement nor evidence stands, the token is poisoned,
+   durably. From here on nothing of it can begin, because an acknowledgement is refused under the same lock;
+   and no evidence is written, so that it never contradicts the absence.
+2. The execution sees the poison where it waits for its permission and ends, having touched no drive. That is
+   waited for, at most `STOP_SECONDS`; when it takes longer the answer is `running`, and asking again waits
+   again. The token stays poisoned: giving up is not taken back.
+3. Only when the execution lock is free, and the journal shows that nothing began, the absence is signed and
+   kept; asking again gives the same one. Killed between 1 and 3, the next asking goes on at 2.
+
+Until 3 the state is not `absent` by the poison: it is what the journal and the lock say, and no new order is
+accepted. A token that this boot never accepted has no execution to wait for: it is poisoned and its absence
+signed at once, so that an order which is still on its way finds it so.
 """
 
 from __future__ import annotations
@@ -22,51 +32,75 @@ from certificate.statements.host_records import Absence
 
 NEVER_ACCEPTED, NOT_BEGUN = "ORDER_NEVER_ACCEPTED", "ORDER_NOT_BEGUN"
 
+#: An execution sees the poison within one pause of its waiting (`permit`), or after the drive in its hand has
+#: said what it is. Below the patience of a controller, which waits 30 s for an answer.
+STOP_SECONDS = 10
+STOP_PAUSE_SECONDS = 0.02
+STOP_LOOKS = round(STOP_SECONDS / STOP_PAUSE_SECONDS)
+
 
 def status(run: RunDirectory, ask: AskStatus, *, world: World) -> StatusAnswer:
     """The answer to `ask`. Raises Refused: TOKEN_UNKNOWN for what is no token, NOT_BOOTED, JOURNAL_BROKEN."""
     boot = run.boot()
     folder = tokens.folder(run, ask.token)
-    if ask.finalise:
-        state = _finalise(run, folder, world)
-    else:
-        # The lock is looked at first: a journal that grew since then can only say more.
-        is_executing = run.is_executing()
-        state = folder.state(is_executing=is_executing)
-    absence = None
-    if folder.poison() is not None:
-        absence = folder.absence_file.read_text() if folder.absence_file.exists() else None
+    state = _finalise(run, folder, world) if ask.finalise else _state(run, folder)
+    is_final = state is TokenState.ABSENT and folder.absence_file.exists()
     return StatusAnswer(
         token=ask.token,
         boot_id=boot.boot_id,
         state=state.value,
         journal_lines=len(folder.journal().lines),
-        absence=absence,
+        absence=folder.absence_file.read_text() if is_final else None,
     )
+
+
+def _state(run: RunDirectory, folder: TokenFolder) -> TokenState:
+    # The lock is looked at first: a journal that grew since then can only say more.
+    is_executing = run.is_executing()
+    return folder.state(is_executing=is_executing)
 
 
 def _finalise(run: RunDirectory, folder: TokenFolder, world: World) -> TokenState:
     with run.settling():
-        if folder.poison() is None and folder.record() is None:
-            _poison(folder, order="not_applicable", reason=NEVER_ACCEPTED)
-        elif folder.poison() is None and (state := _poison_if_absent(run, folder)) is not TokenState.ABSENT:
-            return state
-        _sign(run, folder, world)
-        return TokenState.ABSENT
-
-
-def _poison_if_absent(run: RunDirectory, folder: TokenFolder) -> TokenState:
-    """Under the execution lock, so that nothing begins between the look and the poison."""
-    lock = run.take_lock()
-    if lock is None:
+        _give_up(folder)
+        if folder.poison() is None:
+            return _state(run, folder)
+        if folder.record() is None:
+            _sign(run, folder, world)
+        if folder.absence_file.exists():
+            return TokenState.ABSENT
+    if (lock := _await_end(run, world)) is None:
         return folder.state(is_executing=True)
     try:
-        record, state = folder.record(), folder.state(is_executing=False)
-        if state is TokenState.ABSENT and record is not None:
-            _poison(folder, order=record.order, reason=NOT_BEGUN)
-        return state
+        with run.settling():
+            state = folder.state(is_executing=False)
+            if state is TokenState.ABSENT:
+                _sign(run, folder, world)
+            return state
     finally:
         os.close(lock)
+
+
+def _give_up(folder: TokenFolder) -> None:
+    """Poisons the token, unless that was done, or something may have begun, or the evidence says all."""
+    if folder.poison() is not None:
+        return
+    record = folder.record()
+    if record is None:
+        _poison(folder, order="not_applicable", reason=NEVER_ACCEPTED)
+        return
+    journal = folder.journal()
+    if not journal.has_evidence and not folder.may_have_begun(journal):
+        _poison(folder, order=record.order, reason=NOT_BEGUN)
+
+
+def _await_end(run: RunDirectory, world: World) -> int | None:
+    """The execution lock as soon as nobody holds it, None when that takes too long."""
+    for _ in range(STOP_LOOKS):
+        if not run.is_executing():
+            return run.take_lock()
+        world.pause(STOP_PAUSE_SECONDS)
+    return None
 
 
 def _poison(folder: TokenFolder, *, order: str, reason: str) -> None:

@@ -4,6 +4,9 @@ Rules: a token is good once; its record is durable before anything is executed; 
 again, and the poison is durable before the absence that promises it is signed; whether an irreversible step
 may have begun is read from files alone (an acknowledgement that stands, or a `sent` line), and in doubt it
 may have; an acknowledgement is for one token, step, line and boot.
+
+A token is poisoned, or it has an acknowledgement or evidence: never both. Whoever writes one of the three
+looks for the others and writes within one `RunDirectory.settling`, so the first durable write decides.
 """
 
 from __future__ import annotations
@@ -154,10 +157,11 @@ class TokenFolder:
         """What became of this token. `is_executing`: the execution lock is held. `lines`: the journal, read
         after that was seen; read now when it is not given.
 
-        Asked in this order: poisoned or never accepted is absent; evidence is done; a held lock is running;
-        and of an execution that is gone, unknown unless nothing irreversible can have begun.
+        Asked in this order: finally absent or never accepted is absent; evidence is done; a held lock is
+        running; and of an execution that is gone, unknown unless nothing irreversible can have begun. A
+        poison alone is no answer: its execution may still be on its way to see it.
         """
-        if self.poison() is not None or self.record() is None:
+        if self.absence_file.exists() or self.record() is None:
             return TokenState.ABSENT
         found = self.journal() if lines is None else lines
         if found.has_evidence:
@@ -190,9 +194,11 @@ def all_folders(run: RunDirectory) -> tuple[TokenFolder, ...]:
 
 
 def unsettled(run: RunDirectory) -> TokenFolder | None:
-    """A token that was accepted, has no evidence and is not poisoned; at most one, since it bars the next."""
+    """A token that was accepted and has neither evidence nor a final absence; at most one, since it bars the
+    next. The execution lock, when it is held, is therefore held for this one.
+    """
     for candidate in all_folders(run):
-        if candidate.record() is None or candidate.poison() is not None:
+        if candidate.record() is None or candidate.absence_file.exists():
             continue
         if not candidate.journal().has_evidence:
             return candidate

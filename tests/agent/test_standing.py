@@ -90,15 +90,6 @@ def test_an_execution_left_behind_is_not_begun_again(make_lab: Any) -> None:
         lab.run(order)
 
 
-def test_a_running_execution_is_never_finalised(make_lab: Any) -> None:
-    lab = make_lab()
-    order = lab.accept()
-    answer = lab.status(order.token, finalise=True)
-    assert (answer.state, answer.absence) == ("running", None)
-    lab.run(order)
-    assert lab.claim(order, "SN-1").result == "erased"
-
-
 def test_a_finished_execution_is_done_and_cannot_be_finalised(make_lab: Any) -> None:
     lab = make_lab()
     order = lab.accept()

@@ -1,0 +1,278 @@
+"""The demonstration, run twice as a newcomer runs it, and looked at from outside."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import re
+import signal
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import rfc8785
+
+from certificate import cli
+
+ROOT = Path(__file__).parent.parent.parent
+#: The runs last about 40 s each on two idle cores.
+PATIENCE_SECONDS = 170
+#: DESIGN.md, "One deprovision".
+WAYS = {
+    "host-1": [
+        *("scheduled", "quarantined", "staged", "planned", "approved", "intended"),
+        *("erasing", "verified", "validated", "certified", "released"),
+    ],
+    "host-2": ["scheduled", "cancelled"],
+}
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run of the demonstration: its exit code, its words, its folder."""
+
+    exit_code: int
+    told: str
+    errors: str
+    out: Path
+
+    def only(self, pattern: str) -> Path:
+        (found,) = self.out.glob(pattern)
+        return found
+
+    @property
+    def bundle(self) -> Path:
+        return self.only("certificates/*.bundle.json")
+
+    def statement(self, document: str) -> dict[str, Any]:
+        """The payload of an envelope in the bundle."""
+        return payload(json.loads(self.bundle.read_bytes())[document])
+
+    @property
+    def trust_root(self) -> dict[str, Any]:
+        return payload((self.out / "trust-root.json").read_text())
+
+    @property
+    def ledger(self) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in (self.out / "ledger.jsonl").read_text().splitlines()]
+
+
+def payload(envelope: str) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(base64.b64decode(json.loads(envelope)["payload"], validate=True))
+    return found
+
+
+def run_demonstration(out: Path) -> Run:
+    """In a session of its own; when its time is over it is asked to clean up, then ended with its group."""
+    command = [sys.executable, "-m", "demo", "--out", str(out)]
+    with subprocess.Popen(
+        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    ) as process:
+        try:
+            told, errors = process.communicate(timeout=PATIENCE_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.send_signal(signal.SIGINT)
+            try:
+                told, errors = process.communicate(timeout=30)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                told, errors = process.communicate()
+            pytest.fail(f"the demonstration took longer than {PATIENCE_SECONDS} s:\n{told}\n{errors}")
+    return Run(process.returncode, told, errors, out)
+
+
+@pytest.fixture(scope="session")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> tuple[Run, Run]:
+    """Two runs, one after the other."""
+    first, second = (run_demonstration(tmp_path_factory.mktemp("demonstration") / "out") for _ in range(2))
+    return first, second
+
+
+@pytest.fixture(params=[0, 1], ids=["first run", "second run"])
+def run(request: pytest.FixtureRequest, runs: tuple[Run, Run]) -> Run:
+    number: int = request.param
+    return runs[number]
+
+
+@pytest.fixture
+def first(runs: tuple[Run, Run]) -> Run:
+    return runs[0]
+
+
+# --- what a newcomer sees -----------------------------------------------------------------------------------
+
+
+def test_the_demonstration_ends_well_and_leaves_nothing_running(run: Run) -> None:
+    assert run.exit_code == 0, run.told + run.errors
+    last = run.told.rstrip().splitlines()[-1]
+    found = re.search(r"processes started: (\d+), left running: (\d+)$", last)
+    assert found is not None, last
+    assert int(found[1]) >= 4  # a switch, two machines, serve
+    assert found[2] == "0"
+
+
+def test_what_is_handed_out_is_complete_and_nothing_else(run: Run) -> None:
+    name = run.bundle.name.removesuffix(".bundle.json")
+    assert {str(path.relative_to(run.out)) for path in run.out.rglob("*") if path.is_file()} == {
+        f"certificates/{name}.bundle.json",
+        f"certificates/{name}.dsse.json",
+        f"certificates/{name}.evidence.dsse.json",
+        "trust-root.json",
+        "demo-policy.json",
+        "issuer.pem",
+        "ledger.jsonl",
+    }
+    bundle = json.loads(run.bundle.read_bytes())
+    assert (run.out / f"certificates/{name}.dsse.json").read_text() == bundle["outcome"]
+    assert (run.out / f"certificates/{name}.evidence.dsse.json").read_text() == bundle["evidence"]
+
+
+def test_the_leavers_text_is_gone_from_the_drive_and_the_stayers_is_untouched(run: Run) -> None:
+    counts = {
+        host: (int(after), int(before))
+        for host, after, before in re.findall(
+            r"(host-\d): its tenant's text stands on the drive (\d+) times \(before: (\d+)\)", run.told
+        )
+    }
+    assert counts.keys() == {"host-1", "host-2"}
+    after, before = counts["host-1"]
+    assert before > 0
+    assert after == 0
+    after, before = counts["host-2"]
+    assert before > 0
+    assert after == before
+
+
+@pytest.mark.parametrize("host", WAYS)
+def test_every_state_of_a_host_is_told_with_the_ledgers_time(run: Run, host: str) -> None:
+    told = re.findall(rf"{host}: (\d{{4}}-\d\d-\d\dT[\d:.]+Z) (\w+)$", run.told, re.MULTILINE)
+    assert [state for _, state in told] == WAYS[host]
+    times = {event["at"] for event in run.ledger}
+    assert {at for at, _ in told} <= times
+
+
+# --- what a stranger checks ---------------------------------------------------------------------------------
+
+
+def test_the_certificate_is_valid_under_the_demonstrations_policy_and_says_so(
+    run: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert verify(run.bundle, run.out, "--policy", str(run.out / "demo-policy.json")) == 0
+    said = capsys.readouterr().out
+    assert said.startswith("DEMONSTRATION")
+    assert re.search(r"^ +markers +18 committed before, 18 as expected after$", said, re.MULTILINE)
+    assert said in run.told  # what the demonstration printed is what the certificate says to anybody
+
+
+def test_without_the_demonstrations_policy_the_certificate_is_refused(
+    run: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert verify(run.bundle, run.out) == 1
+    assert "NOT_A_PHYSICAL_DEVICE" in capsys.readouterr().out
+
+
+def verify(bundle: Path, out: Path, *options: str) -> int:
+    return cli.main(["verify", str(bundle), "--trust", str(out / "trust-root.json"), *options])
+
+
+@pytest.mark.parametrize("part", ["payload", "signature"])
+def test_one_changed_byte_of_the_outcome_makes_the_certificate_invalid(
+    first: Run, part: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    whole = first.bundle.read_bytes()
+    envelope = json.loads(json.loads(whole)["outcome"])
+    text = {"payload": envelope["payload"], "signature": envelope["signatures"][0]["sig"]}[part].encode()
+    assert whole.count(text) == 1
+    place = whole.index(text) + len(text) // 2
+    changed = b"A" if whole[place : place + 1] != b"A" else b"B"
+    altered = tmp_path / first.bundle.name
+    altered.write_bytes(whole[:place] + changed + whole[place + 1 :])
+
+    assert verify(altered, first.out, "--policy", str(first.out / "demo-policy.json"), "--json") == 1
+    (answer,) = json.loads(capsys.readouterr().out)["files"]
+    assert answer["code"] == "SIGNATURE_INVALID"
+
+
+# --- what may repeat and what may not -----------------------------------------------------------------------
+
+
+def signs_of(run: Run) -> dict[str, set[str]]:
+    """Everything of a run that must be its own, by kind."""
+    order, evidence, outcome = (run.statement(name)["predicate"] for name in ("order", "evidence", "outcome"))
+    root, ledger = run.trust_root, run.ledger
+    markers = evidence["media"][0]["markers"]
+    return {
+        "ids": {outcome["deprovision"], outcome["outcome"], outcome["order"]}
+        | {event["deprovision"] for event in ledger if event["deprovision"]}
+        | {event["body"]["host"] for event in ledger if event["kind"] == "host-registered"},
+        "store": {event["body"]["store_id"] for event in ledger if event["kind"] == "store-created"},
+        "keys": {key["public_key"] for key in root["keys"]}
+        | {key["public_key"] for key in root["log"]["keys"]}
+        | {key["public_key"] for key in root["operators"]}
+        | {evidence["agent_key"]},
+        "issuer": {(run.out / "issuer.pem").read_text()},
+        "boots": {evidence["boot_id"], order["boot_id"]},
+        "tokens": {order["token"]},
+        "nonces": {root["nonce"], *(each["nonce"] for each in (order, evidence, outcome))}
+        | {order["hello_nonce"]},
+        "marker content": {each["content_sha256"] for each in markers["markers"]},
+        "marker commitment": {markers["committed_digest"]},
+        "commitments": {outcome["medium"]["commitment"], outcome["host_commitment"]}
+        | {each["commitment"] for each in order["host"]["facts"]},
+        "pseudonyms": {value for key, value in outcome["custody"].items() if key.endswith("_ref")}
+        - {"not_observed"},
+        "ledger": {event["digest"] for event in ledger},
+    }
+
+
+def test_two_runs_share_no_id_key_boot_token_nonce_marker_or_commitment(runs: tuple[Run, Run]) -> None:
+    one, other = map(signs_of, runs)
+    assert all(one.values())
+    assert {kind: one[kind] & other[kind] for kind in one if one[kind] & other[kind]} == {}
+
+
+# --- the ledger ---------------------------------------------------------------------------------------------
+
+
+def test_the_ledgers_chain_recomputes_from_its_lines(run: Run) -> None:
+    """SHA-256 over RFC 8785 of an event without its digest; the first stands on 64 zeros; no gap."""
+    previous = "0" * 64
+    for number, event in enumerate(run.ledger, start=1):
+        digest = event.pop("digest")
+        assert event["seq"] == number
+        assert event["previous"] == previous
+        assert hashlib.sha256(rfc8785.dumps(event)).hexdigest() == digest
+        previous = digest
+    assert number > 50
+
+
+def test_the_ledger_and_the_certificate_name_nobody(run: Run) -> None:
+    """The demonstration seeks the very words (and says how many); here are their shapes."""
+    found = re.search(r"private words: (\d+) sought in (\d+) files, found: (\d+)$", run.told, re.MULTILINE)
+    assert found is not None
+    assert int(found[1]) >= 16
+    assert int(found[2]) == 7
+    assert found[3] == "0"
+    shapes = re.compile(
+        r"DEMO[0-9A-F]{12}|CH[0-9A-F]{10}|BD[0-9A-F]{10}|sub-\d|host-\d|customer of|02:[0-9a-f]{2}:"
+    )
+    for path in (run.out / "ledger.jsonl", run.bundle):
+        assert shapes.search(path.read_text()) is None, path.name
+    for document in ("outcome", "summary", "evidence", "order", "validation"):
+        assert shapes.search(json.dumps(run.statement(document))) is None, document
+
+
+def test_the_ledger_tells_of_every_document_that_stands_in_the_log(run: Run) -> None:
+    logged = {
+        event["body"]["log_kind"]: event["body"]["payload_digest"]
+        for event in run.ledger
+        if event["kind"] == "log-entry-added"
+    }
+    assert set(logged) == {"genesis", "order", "outcome", "summary"}
+    for document in ("order", "outcome", "summary"):
+        envelope = json.loads(json.loads(run.bundle.read_bytes())[document])
+        assert hashlib.sha256(base64.b64decode(envelope["payload"])).hexdigest() == logged[document]

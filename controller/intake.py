@@ -29,17 +29,26 @@ from controller.store.tenancies import Tenancy
 POLL_EVERY = timedelta(minutes=5)
 #: Hints taken up in one round; the rest wait for the next.
 HINTS_A_ROUND = 1000
-#: A host that was just added waits for its list of tenancies no longer than this.
+#: How old the list of a host's tenancies may become while nothing happens on the host.
 LEARN_EVERY = timedelta(minutes=5)
+#: A list that the source could not vouch for, or whose answer never came, is asked for again after this.
+DOUBT_FOR = timedelta(seconds=10)
 
 
 def learn(program: Program) -> None:
-    """Asks for the tenancies of every rented host whose list is missing or old."""
+    """Asks for the list of tenancies of every host whose list is missing, doubtful or old, and about every
+    tenancy that nobody asked about yet: its hint may have come before we knew it.
+    """
     now = program.clock()
     with program.store.snapshot() as tx:
-        due = [host for host in hosts.all_hosts(tx) if _is_list_due(tx, host, now - LEARN_EVERY)]
+        due = [host for host in hosts.all_hosts(tx) if _is_list_due(tx, host, now)]
     for host in due:
         source.tenancy_list(program, host)
+    with program.store.snapshot() as tx:
+        known = [tenancy for host in hosts.all_hosts(tx) for tenancy in tenancies.of_host(tx, host.id)]
+        new = [each for each in known if observations.latest(tx, Question.SUBSCRIPTION, each.id) is None]
+    for tenancy in new:
+        _ask_and_schedule(program, tenancy)
 
 
 def take_hints(program: Program) -> int:
@@ -105,9 +114,12 @@ def _schedule(tx: Connection, program: Program, tenancy: Tenancy) -> None:
         return
 
 
-def _is_list_due(tx: Connection, host: Host, before: datetime) -> bool:
+def _is_list_due(tx: Connection, host: Host, now: datetime) -> bool:
     latest = observations.latest(tx, Question.TENANCIES, host.id)
-    return latest is None or latest.asked.asked_at < before
+    if latest is None:
+        return True
+    is_sure = latest.asked.answer == source.COMPLETE
+    return latest.asked.asked_at <= now - (LEARN_EVERY if is_sure else DOUBT_FOR)
 
 
 def _has_ended(tx: Connection, tenancy: Tenancy) -> bool:

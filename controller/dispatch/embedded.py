@@ -32,6 +32,8 @@ SLEEP_SECONDS = 5.0
 BREATH_SECONDS = 0.02
 #: How soon a stop is noticed while the loop sleeps.
 LOOK_SECONDS = 0.1
+#: Looking through all hosts for what nobody asked about yet is cheap, but not free.
+LEARN_PACE = timedelta(seconds=1)
 #: A deprovision whose step failed in a way that nobody foresaw rests this long.
 AFTER_A_FAULT = timedelta(seconds=30)
 #: Steps of one deprovision in a row before others get their turn.
@@ -48,6 +50,7 @@ class Embedded:
         self._awake = threading.Event()
         self._busy: dict[DeprovisionId, Future[None]] = {}
         self._run_id = program.nonce()
+        self._learnt_at: datetime | None = None
         self._polled_at: datetime | None = None
 
     def wake(self) -> None:
@@ -70,9 +73,11 @@ class Embedded:
     def _take_in(self) -> None:
         """New hosts, hints, and now and then a poll; what the source does must not stop the loop."""
         try:
-            intake.learn(self._program)
-            intake.take_hints(self._program)
             now = self._program.clock()
+            if self._learnt_at is None or now - self._learnt_at >= LEARN_PACE:
+                self._learnt_at = now
+                intake.learn(self._program)
+            intake.take_hints(self._program)
             if self._polled_at is None or now - self._polled_at >= intake.POLL_EVERY:
                 self._polled_at = now
                 intake.poll(self._program)

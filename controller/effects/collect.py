@@ -1,11 +1,11 @@
-"""Follow the journal of a dispatched order: keep each line, acknowledge what may be acknowledged, keep the
-evidence.
+"""Follow the journal of a dispatched order: keep its lines, acknowledge what may be, keep the evidence.
 
 Rules (DESIGN.md, rule 4): a line is stored before anything is answered; each acknowledgement is a transaction
 in which `may_acknowledge` runs on new observations and the grant is stored, and only then is it sent; a
 refused step gets no acknowledgement, so it is never begun, and following ends there: `decide` says what
-happens next. Every step counts as irreversible, because an agent of another release may know more kinds of
-them than we do.
+happens next. Nothing is acknowledged to an execution that the agent does not call running: nobody waits there
+any more, and the rest of its journal is only to be read. Every step counts as irreversible, because an agent
+of another release may know more kinds of them than we do.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from __future__ import annotations
 from certificate import envelope as dsse
 from certificate.errors import Code as CertificateCode
 from certificate.errors import Malformed, Refused
-from certificate.messages import Ack, Follow, JournalEnd, JournalLine
+from certificate.messages import Ack, Follow, JournalEnd, JournalLine, TokenState
 from controller import knowledge
 from controller.advance import LEASE
 from controller.case import Case
@@ -27,6 +27,7 @@ from controller.store.orders import StoredOrder
 
 #: The kind of line that carries the signed evidence and its annex.
 EVIDENCE = "evidence"
+RUNNING = TokenState.RUNNING
 
 
 def perform(program: Program, case: Case, *, fence: int) -> None:
@@ -37,12 +38,14 @@ def perform(program: Program, case: Case, *, fence: int) -> None:
     order, boot = case.order, case.boot
     if order is None or boot is None or boot.host_key_blob is None:
         raise Refused(Code.ORDER_MISSING, "there is no order to follow")
+    with program.store.snapshot() as tx:
+        is_running = knowledge.facts_of(tx, program, case, now=program.clock()).token_state is RUNNING
     with program.route(case.host).open(host_key_blob=bytes.fromhex(boot.host_key_blob)) as channel:
         for line in channel.follow(Follow(token=order.token, from_seq=_first_open(program, order))):
             if isinstance(line, JournalEnd):
                 return
             _keep(program, case, order, line, fence=fence)
-            if line.needs_ack:
+            if line.needs_ack and is_running:
                 _acknowledge(program, case, order, line, channel, fence=fence)
 
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import json
 import shutil
+import signal
 import sys
 import time
 from pathlib import Path
@@ -27,6 +28,8 @@ PYTHON = sys.executable
 EXPUNGE = (PYTHON, "-m", "certificate.cli")
 #: Six times what both stories took on an idle machine of two cores.
 STORY_SECONDS = 120.0
+#: The shell's number for an end by SIGTERM.
+EXIT_TERMINATED = 128 + signal.SIGTERM
 #: Host -> the subscription under which it is let.
 CONTRACTS = {"host-1": "sub-1001", "host-2": "sub-1002"}
 #: By this file an output folder is known as one of ours.
@@ -183,7 +186,7 @@ class Story:
         """Both subscriptions end; the customer of host 2 renews during grace."""
         for contract in CONTRACTS.values():
             self._billing_says(contract, "ended")
-        wait_until("both hosts are scheduled", lambda: self._look().keys() == WAYS.keys())
+        wait_until("both hosts are scheduled", lambda: self.look().keys() == WAYS.keys())
         self._billing_says(CONTRACTS[self.stayer.name], "active", hint="renewed")
 
     def _billing_says(self, contract: str, state: str, *, hint: str = "ended") -> None:
@@ -195,14 +198,14 @@ class Story:
         """Until both stories have ended as promised. Raises Failed at the first step aside."""
         wait_until(
             "host 1 is released and host 2 left alone",
-            lambda: self._look() == WAYS,
+            lambda: self.look() == WAYS,
             patience_seconds=STORY_SECONDS,
             every_seconds=1.0,
         )
         for row in self.ask("status")["deprovisions"]:
             self.say(f"{row['host']}: {row['state']}: {row['sentence']}")
 
-    def _look(self) -> dict[str, tuple[str, ...]]:
+    def look(self) -> dict[str, tuple[str, ...]]:
         """Says each state that the ledger has gained since the last look; answers with all so far."""
         told = sum(len(way) for way in self.ways.values())
         for step in steps(self.expunge("ledger", "export", "--home", str(self.home)))[told:]:
@@ -229,11 +232,12 @@ class Story:
 
     def check(self) -> None:
         """A stranger's look: the drives, what was handed out, the certificate."""
-        self._look_at_drives()
-        self._look_for_private_words()
+        self.look_at_drives()
+        self.look_for_private_words()
         self._verify()
 
-    def _look_at_drives(self) -> None:
+    def look_at_drives(self) -> None:
+        """Whether the leaver's text is gone from the drive and the stayer's is not."""
         for server, survives in ((self.leaver, False), (self.stayer, True)):
             before, after = self.planted[server.name], server.occurrences()
             self.say(f"{server.name}: its tenant's text stands on the drive {after} times (before: {before})")
@@ -242,7 +246,7 @@ class Story:
                     f"{server.name}: the text of its tenant should {'still' if survives else 'not'} be there"
                 )
 
-    def _look_for_private_words(self) -> None:
+    def look_for_private_words(self) -> None:
         """Whether anything that is handed out names a customer, a subscription, a host or a drive."""
         words = {*CONTRACTS.values()}
         for server in (self.leaver, self.stayer):
@@ -280,6 +284,8 @@ def main(argv: list[str]) -> int:
     arguments = parser.parse_args(argv)
     if is_taken(arguments.out):
         parser.error(f"{arguments.out} holds something else; name another folder with --out")
+    # So that a time limit around the demonstration ends it as an interrupt does, with its processes.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(EXIT_TERMINATED))
     story = Story(out=arguments.out)
     try:
         try:
@@ -287,10 +293,16 @@ def main(argv: list[str]) -> int:
         finally:
             story.lab.stop()
         if running := story.lab.left_running():
-            raise Failed("left running: " + "; ".join(running))
+            raise Failed("left running: " + "; ".join(running.values()))
     except Failed as failure:
+        story.lab.kill_left_running()
         print(f"\nThe demonstration failed: {failure}\n{story.lab.log_tails()}", file=sys.stderr)
+        print(f"Everything it was made of is kept in {story.lab.folder}", file=sys.stderr)
         return 1
+    except (KeyboardInterrupt, SystemExit):
+        story.lab.kill_left_running()
+        story.lab.remove()
+        raise
     story.lab.remove()
     files = sorted(str(path) for path in arguments.out.rglob("*") if path.is_file())
     print("\n".join(files))

@@ -6,6 +6,7 @@ Every process started here carries the run's mark in its environment; `left_runn
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import secrets
@@ -25,6 +26,8 @@ from agent.devices.simulated import SimulatedNvme, logical_view
 MARK = "EXPUNGE_DEMO_RUN"
 #: Twenty times what any step took here; a step that needs longer has failed.
 PATIENCE_SECONDS = 60.0
+#: How long a process may take to obey SIGTERM: `serve` finishes what it holds.
+STOP_SECONDS = 15.0
 
 
 class Failed(Exception):
@@ -81,21 +84,27 @@ class Lab:
         return process
 
     def run(self, *command: str, with_passphrase: bool = False, expect: int = 0) -> str:
-        """What a command says on standard output. Raises Failed on an exit code that was not expected."""
+        """What a command says on standard output. Raises Failed on an unexpected exit code and when
+        the time is over.
+        """
         reader = self._passphrase_reader() if with_passphrase else None
         arguments = [*command, *(["--passphrase-fd", str(reader)] if reader is not None else [])]
-        done = subprocess.run(
-            arguments,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            check=False,
-            env=self.environment,
-            timeout=PATIENCE_SECONDS,
-            pass_fds=[reader] if reader is not None else [],
-        )
-        if reader is not None:
-            os.close(reader)
+        try:
+            done = subprocess.run(
+                arguments,
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                text=True,
+                check=False,
+                env=self.environment,
+                timeout=PATIENCE_SECONDS,
+                pass_fds=[reader] if reader is not None else [],
+            )
+        except subprocess.TimeoutExpired:
+            raise Failed(f"`{' '.join(command[:4])} ...` took more than {PATIENCE_SECONDS:.0f} s") from None
+        finally:
+            if reader is not None:
+                os.close(reader)
         if done.returncode != expect:
             said = (done.stdout + done.stderr).strip()
             raise Failed(f"`{' '.join(command[:4])} ...` ended with {done.returncode}, not {expect}:\n{said}")
@@ -122,31 +131,40 @@ class Lab:
         return "\n".join(tails)
 
     def stop(self) -> None:
-        """Ends every process that was started here, newest first."""
+        """Ends every process that was started here, newest first. Raises Failed if one had to be killed."""
+        stubborn = []
         for name, process in reversed(self._processes):
-            if process.poll() is None:
-                process.send_signal(signal.SIGTERM)
-                try:
-                    process.wait(timeout=15)
-                except subprocess.TimeoutExpired:
-                    process.kill()
-                    process.wait()
-                    raise Failed(f"{name} did not end when asked") from None
+            if process.poll() is not None:
+                continue
+            process.send_signal(signal.SIGTERM)
+            try:
+                process.wait(timeout=STOP_SECONDS)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+                stubborn.append(name)
+        if stubborn:
+            raise Failed(f"did not end when asked: {', '.join(stubborn)}")
 
-    def left_running(self) -> list[str]:
-        """Processes that carry this run's mark, besides the caller."""
-        found = []
+    def left_running(self) -> dict[int, str]:
+        """Process id -> command of whatever carries this run's mark, besides the caller."""
+        found = {}
         for entry in Path("/proc").iterdir():
             if not entry.name.isdigit() or int(entry.name) == os.getpid():
                 continue
             try:
                 if f"{MARK}={self.mark}".encode() in (entry / "environ").read_bytes().split(b"\0"):
-                    found.append(
-                        (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
-                    )
+                    command = (entry / "cmdline").read_bytes().replace(b"\0", b" ")
+                    found[int(entry.name)] = command.decode(errors="replace")
             except OSError:
                 continue
         return found
+
+    def kill_left_running(self) -> None:
+        """For a run that broke off, when an execution on a host may outlive the host's SSH server."""
+        for process_id in self.left_running():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(process_id, signal.SIGKILL)
 
     def remove(self) -> None:
         shutil.rmtree(self.folder)

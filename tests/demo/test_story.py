@@ -1,0 +1,79 @@
+"""What the demonstration promises and does not see ends it: each look can fail."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from demo.__main__ import Story
+from demo.lab import Failed
+
+CAPACITY_BYTES = 1024 * 1024
+
+
+@pytest.fixture
+def story(tmp_path: Path) -> Iterator[Story]:
+    """Two machines whose drives hold their tenants' text, and nothing that runs."""
+    story = Story(out=tmp_path / "out")
+    for server in (story.leaver, story.stayer):
+        server.build(capacity_bytes=CAPACITY_BYTES)
+        story.planted[server.name] = server.occurrences()
+    yield story
+    story.lab.remove()
+
+
+@pytest.mark.parametrize("host", ["host-1", "host-2"])
+def test_text_that_was_never_planted_proves_nothing(story: Story, host: str) -> None:
+    story.planted[host] = 0
+    with pytest.raises(Failed, match="text of its tenant"):
+        story.look_at_drives()
+
+
+def test_a_drive_that_still_shows_the_leavers_text_fails(story: Story) -> None:
+    assert story.planted["host-1"] > 0
+    with pytest.raises(Failed, match="host-1: the text of its tenant should not be there"):
+        story.look_at_drives()
+
+
+def test_a_drive_that_lost_the_stayers_text_fails(story: Story, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(story.leaver, "occurrences", lambda: 0)
+    story.look_at_drives()
+    monkeypatch.setattr(story.stayer, "occurrences", lambda: story.planted["host-2"] - 1)
+    with pytest.raises(Failed, match="host-2: the text of its tenant should still be there"):
+        story.look_at_drives()
+
+
+@pytest.mark.parametrize("word", ["serial", "name", "customer"])
+def test_a_private_word_in_what_is_handed_out_fails(story: Story, word: str) -> None:
+    folder = story.out / "certificates"
+    folder.mkdir(parents=True)
+    (folder / "a.json").write_text("{}")
+    story.look_for_private_words()
+    (folder / "a.json").write_text(json.dumps({"x": getattr(story.stayer, word)}))
+    with pytest.raises(Failed, match=r"private words in what is handed out.* in a\.json"):
+        story.look_for_private_words()
+
+
+def test_nothing_handed_out_is_no_proof_of_silence(story: Story) -> None:
+    with pytest.raises(Failed, match="private words"):
+        story.look_for_private_words()
+
+
+def test_a_state_that_was_not_promised_fails_at_once(story: Story, monkeypatch: pytest.MonkeyPatch) -> None:
+    story.names = {"hst_2": "host-2"}
+    ledger = [{"kind": "deprovision-scheduled", "body": {"host": "hst_2", "state": "scheduled"}}]
+
+    def expunge(*arguments: str) -> str:
+        if arguments[0] == "status":
+            return json.dumps({"release": "0"})
+        return "\n".join(json.dumps({"at": "T", "deprovision": "dep_2", **event}) for event in ledger)
+
+    monkeypatch.setattr(story, "expunge", expunge)
+    assert story.look() == {"host-2": ("scheduled",)}
+    assert story.look() == {"host-2": ("scheduled",)}
+    ledger.append({"kind": "state-moved", "body": {"new": "quarantined"}})
+    with pytest.raises(Failed, match=r"host-2.* went another way"):
+        story.look()

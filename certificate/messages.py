@@ -9,6 +9,7 @@ because `hello` must start fast.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 import types
 import typing
@@ -332,12 +333,18 @@ def _plain(value: Any) -> Any:
     return value
 
 
+@functools.cache
+def _hints(kind: Any) -> dict[str, Any]:
+    """The fields of a line and their types; working them out costs more than reading a line."""
+    return {name: hint for name, hint in typing.get_type_hints(kind).items() if name != "name"}
+
+
 def _typed(kind: Any, raw: Any, where: str) -> Any:
     """`raw` as `kind`: a Line, tuple[T, ...], dict[str, str], str, int, bool or T | None."""
     if isinstance(kind, type) and issubclass(kind, Line):
         if not isinstance(raw, dict):
             raise Malformed(Code.LINE_INVALID, f"{where} is not an object")
-        hints = {name: hint for name, hint in typing.get_type_hints(kind).items() if name != "name"}
+        hints = _hints(kind)
         if unknown := sorted(set(raw) - set(hints)):
             raise Malformed(Code.UNKNOWN_FIELD, f"{where} has a field {unknown[0][:60]!r}")
         if missing := sorted(set(hints) - set(raw)):

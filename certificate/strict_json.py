@@ -10,6 +10,7 @@ refused here may still be the wrong document: fields are checked by the models.
 from __future__ import annotations
 
 import json
+import re
 from typing import Any, NoReturn
 
 from certificate.errors import Code, Malformed
@@ -20,6 +21,9 @@ MAX_DEPTH = 32
 MAX_SAFE_INTEGER = 2**53 - 1
 #: A longer literal is refused before Python multiplies it out (quadratic time).
 MAX_INTEGER_DIGITS = 16
+
+_STRING_OR_BRACKET = re.compile(r'"(?:[^"\\]|\\.)*+"|[\[{\]}]', re.DOTALL)
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 def load(data: bytes, *, max_bytes: int, what: str = "document") -> Any:
@@ -85,30 +89,22 @@ def _integer(literal: str, what: str) -> int:
 
 
 def _refuse_depth(text: str, what: str) -> None:
-    """Counts brackets outside strings, so that a deep document never reaches the recursive decoder."""
+    """Counts brackets outside strings, so that a deep document never reaches the recursive decoder. A string
+    that does not end is no string here: what follows it is counted too, and the decoder refuses the rest.
+    """
     depth = 0
-    in_string = escaped = False
-    for character in text:
-        if in_string:
-            if escaped:
-                escaped = False
-            elif character == "\\":
-                escaped = True
-            elif character == '"':
-                in_string = False
-        elif character == '"':
-            in_string = True
-        elif character in "[{":
+    for token in _STRING_OR_BRACKET.finditer(text):
+        if token[0] in "[{":
             depth += 1
             if depth > MAX_DEPTH:
                 raise Malformed(Code.TOO_DEEP, f"{what} nests deeper than {MAX_DEPTH}")
-        elif character in "]}":
+        elif token[0] in "]}":
             depth -= 1
 
 
 def _refuse_surrogates(value: Any, what: str) -> None:
     if isinstance(value, str):
-        if any("\ud800" <= character <= "\udfff" for character in value):
+        if _SURROGATE.search(value):
             raise Malformed(Code.MALFORMED, f"{what} holds half of a surrogate pair")
     elif isinstance(value, dict):
         for key, member in value.items():

@@ -449,7 +449,7 @@ class World:
             self.machine.run,
             request,
             attach=lambda folder, lock: self._launch(self.machine.run, request.token, lock, True),
-            pause=lambda seconds: time.sleep(0.002),
+            pause=lambda seconds: time.sleep(0.01),
         )
         for line in lines:
             if isinstance(line, JournalLine):

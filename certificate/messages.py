@@ -9,7 +9,6 @@ because `hello` must start fast.
 from __future__ import annotations
 
 import dataclasses
-import functools
 import json
 import types
 import typing
@@ -333,10 +332,14 @@ def _plain(value: Any) -> Any:
     return value
 
 
-@functools.cache
+#: The fields of each kind of line and their types; working them out costs more than reading a line.
+_HINTS: dict[Any, dict[str, Any]] = {}
+
+
 def _hints(kind: Any) -> dict[str, Any]:
-    """The fields of a line and their types; working them out costs more than reading a line."""
-    return {name: hint for name, hint in typing.get_type_hints(kind).items() if name != "name"}
+    if kind not in _HINTS:
+        _HINTS[kind] = {name: hint for name, hint in typing.get_type_hints(kind).items() if name != "name"}
+    return _HINTS[kind]
 
 
 def _typed(kind: Any, raw: Any, where: str) -> Any:

@@ -18,7 +18,7 @@ import pytest
 @pytest.fixture(scope="session")
 def sabotage() -> ModuleType:
     name = "expunge_sabotage_world"
-    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name("world.py"))
+    spec = importlib.util.spec_from_file_location(name, Path(__file__).parent.parent / "world.py")
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)

@@ -6,7 +6,8 @@ import importlib.util
 import os
 import shutil
 import sys
-from collections.abc import Iterator
+import tempfile
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -260,14 +261,7 @@ def founded_keyring(founded_once: FoundedHome) -> Keyring:
 @pytest.fixture(scope="session")
 def lifecycle_world() -> ModuleType:
     """The simulated world of the model, which no test module can import by name."""
-    name = "expunge_lifecycle_world"
-    spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name("lifecycle_world.py"))
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    spec.loader.exec_module(module)
-    return module
+    return loaded("expunge_lifecycle_world", Path(__file__).with_name("lifecycle_world.py"))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -312,3 +306,64 @@ def served_desk(open_desk: OpenDesk) -> Iterator[OpenDesk]:
         served = Served(application(open_desk.desk), listener, name="test", ended=lambda: None)
         yield open_desk
         served.stop()
+
+
+def loaded(name: str, path: Path) -> ModuleType:
+    """A module that no test can import by name, because tests are not packages."""
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="session")
+def documents() -> ModuleType:
+    """The sample documents of one honest story, and their builders (tests/certificate/conftest.py)."""
+    return loaded("expunge_controller_documents", Path(__file__).parents[1] / "certificate" / "conftest.py")
+
+
+@pytest.fixture(scope="session")
+def provider() -> ModuleType:
+    """A whole provider in one folder (tests/world.py)."""
+    return loaded("expunge_controller_world", Path(__file__).parents[1] / "world.py")
+
+
+@pytest.fixture
+def found_world(provider: ModuleType, tmp_path: Path) -> Iterator[Callable[[], Any]]:
+    """Makes worlds, in memory where that is possible, and ends what runs in them."""
+    made: list[Any] = []
+    shared = Path("/dev/shm")
+    place = Path(tempfile.mkdtemp(prefix="expunge-", dir=shared if os.access(shared, os.W_OK) else tmp_path))
+
+    def make() -> Any:
+        folder = place / f"world-{len(made)}"
+        folder.mkdir()
+        made.append(provider.World.found(folder))
+        return made[-1]
+
+    yield make
+    for world in made:
+        world.close()
+    shutil.rmtree(place)
+
+
+@pytest.fixture
+def world(found_world: Callable[[], Any]) -> Any:
+    """One provider with one host, let to one active subscription."""
+    return found_world()
+
+
+@pytest.fixture
+def world_in(world: Any) -> Callable[[State], Any]:
+    """The same, once its subscription ended and its deprovision came to this state."""
+
+    def reach(state: State) -> Any:
+        world.end_subscription()
+        world.run(until=lambda world: world.state is state)
+        assert world.state is state
+        return world
+
+    return reach

@@ -1,0 +1,241 @@
+"""What was found is compared with what is on record; only where both agree is there a plan."""
+
+from __future__ import annotations
+
+import dataclasses
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from certificate.commitment import medium_commitment
+from certificate.errors import Code as CertificateCode
+from certificate.errors import Refused
+from certificate.identifiers import DeprovisionId
+from certificate.messages import CapabilityReport, DriveReport, HostFactReport, InventoryAnswer
+from certificate.statements import Plan, ValidationTable
+from certificate.statements.vocabulary import Method, ResidueName, Technique
+from controller.errors import Code
+from controller.plan import KnownDrive, KnownHost, compare, make_plan
+
+FACTS = (("chassis_serial", "CH1"), ("board_serial", "BD1"), ("dmi_uuid", "a1" * 16))
+BOTH, BLOCK_ONLY, NONE = "03000000", "02000000", "00000000"
+
+
+def salt_of(serial: str) -> bytes:
+    return serial.encode().ljust(32, b".")
+
+
+def known(*serials: str, **changes: Any) -> KnownHost:
+    drives = tuple(KnownDrive(serial=serial, salt=salt_of(serial)) for serial in serials)
+    host = KnownHost(salt=b"h" * 32, facts=FACTS, drives=drives, data_class="default")
+    return dataclasses.replace(host, **changes)
+
+
+def drive(
+    serial: str, *, firmware: str = "1.0", words: str = BOTH, refused: str | None = None
+) -> DriveReport:
+    fields = {"SANICAP": words, "OACS": "0200", "FNA": "04"}
+    return DriveReport(
+        transport="nvme",
+        device_class="emulated",
+        manufacturer="Acme",
+        model="Model 1",
+        firmware=firmware,
+        serial=serial,
+        capacity_bytes=1 << 20,
+        unallocated_capacity_bytes=0,
+        is_write_protected=False,
+        namespaces=(),
+        capabilities=tuple(CapabilityReport(field=name, raw=raw) for name, raw in fields.items()),
+        status_log="00" * 64,
+        refused=refused,
+    )
+
+
+def inventory(
+    *drives: DriveReport, facts: tuple[tuple[str, str], ...] = FACTS, boot_id: str = "b" * 64
+) -> InventoryAnswer:
+    return InventoryAnswer(
+        boot_id=boot_id,
+        host_facts=tuple(HostFactReport(kind=kind, value=value) for kind, value in facts),
+        drives=drives,
+        residue=(),
+    )
+
+
+@pytest.fixture
+def table(documents: ModuleType) -> ValidationTable:
+    built: ValidationTable = documents.build_table()
+    return built
+
+
+def plan_of(table: ValidationTable, host: KnownHost, found: InventoryAnswer, **changes: Any) -> Plan:
+    arguments: dict[str, Any] = {
+        "deprovision": DeprovisionId("dep_" + "1" * 32),
+        "tenancy_ref": "2" * 64,
+        "table_digest": "3" * 64,
+        "policy_digest": "4" * 64,
+    }
+    return make_plan(host=host, inventory=found, table=table, **(arguments | changes))
+
+
+# --- compare ------------------------------------------------------------------------------------------------
+
+
+def test_what_is_found_as_recorded_agrees_and_nothing_is_missing() -> None:
+    compared = compare(inventory(drive("S1"), drive("S2")), known("S2", "S1"))
+    assert (compared.agreeing_facts, compared.contradicting_facts) == (3, 0)
+    assert (compared.missing_drives, compared.unexpected_drives, compared.refused) == (0, 0, ())
+
+
+def test_another_value_of_a_recorded_fact_contradicts_and_an_unseen_one_does_neither() -> None:
+    seen = (("chassis_serial", "CH1"), ("board_serial", "ANOTHER"))
+    compared = compare(inventory(drive("S1"), facts=seen), known("S1"))
+    assert (compared.agreeing_facts, compared.contradicting_facts) == (1, 1)
+
+
+def test_a_fact_that_is_not_on_record_counts_for_nothing() -> None:
+    compared = compare(inventory(drive("S1")), known("S1", facts=()))
+    assert (compared.agreeing_facts, compared.contradicting_facts) == (0, 0)
+
+
+def test_a_recorded_drive_that_is_not_found_is_missing() -> None:
+    compared = compare(inventory(drive("S1")), known("S1", "S2"))
+    assert (compared.missing_drives, compared.unexpected_drives) == (1, 0)
+
+
+def test_a_found_drive_that_is_not_on_record_is_unexpected() -> None:
+    compared = compare(inventory(drive("S1"), drive("S2")), known("S1"))
+    assert (compared.missing_drives, compared.unexpected_drives) == (0, 1)
+
+
+def test_a_swapped_drive_is_missing_and_unexpected_at_once() -> None:
+    compared = compare(inventory(drive("S2")), known("S1"))
+    assert (compared.missing_drives, compared.unexpected_drives) == (1, 1)
+
+
+def test_a_serial_seen_twice_is_unexpected_once() -> None:
+    compared = compare(inventory(drive("S1"), drive("S1")), known("S1"))
+    assert (compared.missing_drives, compared.unexpected_drives) == (0, 1)
+
+
+def test_the_refusal_of_a_drive_is_handed_on() -> None:
+    compared = compare(inventory(drive("S1"), drive("S2", refused="DRIVE_LOCKED")), known("S1", "S2"))
+    assert compared.refused == ("DRIVE_LOCKED",)
+
+
+# --- make_plan ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("recorded", "found"),
+    [
+        (("S1", "S2"), ("S1",)),
+        (("S1",), ("S1", "S2")),
+        (("S1",), ("S1", "S1")),
+        (("S1",), ("S2",)),
+        (("S1",), ()),
+        ((), ("S1",)),
+        ((), ()),
+    ],
+    ids=["one-missing", "one-extra", "one-twice", "swapped", "none-found", "none-recorded", "none-at-all"],
+)
+def test_a_plan_is_made_of_exactly_the_recorded_drives_or_not_at_all(
+    table: ValidationTable, recorded: tuple[str, ...], found: tuple[str, ...]
+) -> None:
+    with pytest.raises(Refused) as caught:
+        plan_of(table, known(*recorded), inventory(*map(drive, found)))
+    assert caught.value.code is Code.DRIVES_DIFFER
+
+
+def test_a_data_class_without_a_rule_has_no_plan(table: ValidationTable) -> None:
+    with pytest.raises(Refused) as caught:
+        plan_of(table, known("S1", data_class="secret"), inventory(drive("S1")))
+    assert caught.value.code is Code.NO_VALIDATION_RULE
+
+
+def test_a_drive_that_no_technique_reaches_refuses_the_whole_plan(
+    table: ValidationTable,
+) -> None:
+    with pytest.raises(Refused) as caught:
+        plan_of(table, known("S1", "S2"), inventory(drive("S1"), drive("S2", words=NONE)))
+    assert caught.value.code is CertificateCode.TECHNIQUE_UNAVAILABLE
+
+
+def test_every_drive_is_planned_once_under_its_commitment_with_its_own_techniques(
+    table: ValidationTable,
+) -> None:
+    plan = plan_of(table, known("S1", "S2"), inventory(drive("S1"), drive("S2", words=BLOCK_ONLY)))
+    planned = {medium.commitment: medium.techniques for medium in plan.media}
+    assert planned == {
+        medium_commitment(salt=salt_of("S1"), serial="S1"): (
+            Technique.NVME_SANITIZE_CRYPTO,
+            Technique.NVME_SANITIZE_BLOCK,
+        ),
+        medium_commitment(salt=salt_of("S2"), serial="S2"): (Technique.NVME_SANITIZE_BLOCK,),
+    }
+
+
+@pytest.mark.parametrize("floor", [Method.CLEAR, Method.PURGE])
+def test_the_floor_is_that_of_the_signed_rule(documents: ModuleType, floor: Method) -> None:
+    rule = {"data_class": "default", "floor": floor.value, "approvals_required": 0}
+    plan = plan_of(documents.build_table(rules=[rule]), known("S1"), inventory(drive("S1")))
+    assert plan.floor is floor
+
+
+def test_every_place_that_may_hold_data_is_named(table: ValidationTable) -> None:
+    plan = plan_of(table, known("S1"), inventory(drive("S1")))
+    assert sorted(plan.residue) == sorted(ResidueName)
+
+
+def test_the_order_in_which_drives_and_facts_are_listed_changes_no_digest(table: ValidationTable) -> None:
+    one = plan_of(table, known("S1", "S2"), inventory(drive("S1"), drive("S2")))
+    host = known("S2", "S1", facts=FACTS[::-1])
+    other = plan_of(table, host, inventory(drive("S2"), drive("S1"), facts=FACTS[::-1]))
+    assert one.canonical_digest() == other.canonical_digest()
+
+
+@pytest.mark.parametrize(
+    ("host", "found", "changes"),
+    [
+        ({}, {"boot_id": "c" * 64}, {}),
+        ({}, {"firmware": "1.1"}, {}),
+        ({}, {"words": BLOCK_ONLY}, {}),
+        ({"salt": b"i" * 32}, {}, {}),
+        ({"drives": (KnownDrive(serial="S1", salt=b"j" * 32),)}, {}, {}),
+        ({}, {}, {"tenancy_ref": "5" * 64}),
+        ({}, {}, {"deprovision": DeprovisionId("dep_" + "6" * 32)}),
+        ({}, {}, {"table_digest": "7" * 64}),
+        ({}, {}, {"policy_digest": "8" * 64}),
+    ],
+    ids=[
+        "boot",
+        "firmware",
+        "techniques",
+        "host-commitment",
+        "medium-commitment",
+        "tenancy",
+        "deprovision",
+        "table",
+        "policy",
+    ],
+)
+def test_what_people_approve_has_another_digest_once_any_of_it_changes(
+    table: ValidationTable, host: dict[str, Any], found: dict[str, Any], changes: dict[str, Any]
+) -> None:
+    approved = plan_of(table, known("S1"), inventory(drive("S1")))
+    boot = {"boot_id": found.pop("boot_id")} if "boot_id" in found else {}
+    other = plan_of(table, known("S1", **host), inventory(drive("S1", **found), **boot), **changes)
+    assert other.canonical_digest() != approved.canonical_digest()
+
+
+def test_no_salt_and_no_serial_stands_in_a_plan(table: ValidationTable) -> None:
+    text = plan_of(table, known("SERIAL-1"), inventory(drive("SERIAL-1"))).canonical()
+    for secret in ("SERIAL-1", salt_of("SERIAL-1").hex(), (b"h" * 32).hex(), "CH1", "BD1"):
+        assert secret.encode() not in text
+
+
+def test_a_firmware_that_the_drive_does_not_tell_is_not_observed(table: ValidationTable) -> None:
+    (medium,) = plan_of(table, known("S1"), inventory(drive("S1", firmware=""))).media
+    assert medium.firmware == "not_observed"

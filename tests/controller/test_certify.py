@@ -221,20 +221,27 @@ def test_what_no_drive_tells_of_its_keys_is_not_observed(case: Callable[..., Cas
 # --- a summary ----------------------------------------------------------------------------------------------
 
 
-def test_a_summary_names_every_medium_of_the_order_and_says_what_became_of_it(
+def test_a_summary_names_every_medium_and_its_claim_is_the_worst_ones(
+    documents: ModuleType, case: Callable[..., Case]
+) -> None:
+    other = failed(documents)
+    other["medium"] = {**other["medium"], "commitment": OTHER_MEDIUM}
+    story = case(order=two_media(documents), media=[other, documents.medium_evidence_fields()])
+    worse, good = story.verdicts()
+    assert (worse.claim.result, good.claim.result) == (Result.NOT_ERASED, Result.ERASED)
+    summary = story.summary()
+    became = {each.commitment: each.became for each in summary.media}
+    assert became == {OTHER_MEDIUM: WhatBecame.NOT_ERASED, documents.MEDIUM: WhatBecame.ERASED}
+    assert summary.claim == worse.claim
+
+
+def test_a_medium_that_the_evidence_passes_over_is_named_and_certified_by_nothing(
     documents: ModuleType, case: Callable[..., Case]
 ) -> None:
     summary = case(order=two_media(documents)).summary()
-    became = {each.commitment: each.became for each in summary.media}
-    assert became[documents.MEDIUM] is WhatBecame.ERASED
-    assert set(became) == {documents.MEDIUM, OTHER_MEDIUM}
-    assert became[OTHER_MEDIUM] is not WhatBecame.ERASED
-
-
-def test_the_claim_of_a_host_is_its_worst_mediums(documents: ModuleType, case: Callable[..., Case]) -> None:
-    assert case().summary().claim.result is Result.ERASED
-    story = case(order=two_media(documents))
-    assert story.summary().claim.result is story.verdicts()[0].claim.result is not Result.ERASED
+    assert {each.commitment for each in summary.media} == {OTHER_MEDIUM, documents.MEDIUM}
+    assert all(each.became is not WhatBecame.ERASED for each in summary.media)
+    assert summary.claim.result is not Result.ERASED
 
 
 def residue_of(summary: Summary) -> dict[ResidueName, ResidueState]:

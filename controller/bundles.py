@@ -42,6 +42,14 @@ class Assembled:
     outcome: bytes
     evidence: StoredEvidence
 
+    def files(self, name: str) -> dict[str, bytes]:
+        """What a stranger is handed: the bundle, and its outcome and evidence for openssl or cosign."""
+        return {
+            f"{name}.bundle.json": self.bundle.write(),
+            f"{name}.dsse.json": self.outcome,
+            f"{name}.evidence.dsse.json": self.evidence.envelope,
+        }
+
 
 def assemble(tx: Connection, stored: StoredOutcome, files: SignedFiles) -> Assembled:
     """The bundle of one issued outcome. Raises Refused: CERTIFICATE_NOT_READY while a part is missing or not

@@ -57,6 +57,15 @@ class Verdict:
     #: not_applicable unless the claim is `erased`.
     decision: ValidationDecision | NotApplicable
 
+    @property
+    def is_accepted(self) -> bool:
+        return self.claim.result is Result.ERASED and self.decision is ValidationDecision.ACCEPT
+
+    @property
+    def is_due(self) -> bool:
+        """Whether its outcome may be signed now: `erased` only once accepted (FORMATS.md, "Outcome")."""
+        return self.claim.result is not Result.ERASED or self.is_accepted
+
 
 @dataclass(frozen=True, kw_only=True)
 class Issue:

@@ -18,7 +18,7 @@ from certificate.errors import Refused
 from certificate.messages import InventoryAnswer, TokenState
 from certificate.statements import Plan
 from certificate.statements.statement import Seen, read_model
-from certificate.statements.vocabulary import Method
+from certificate.statements.vocabulary import Method, Result, ValidationDecision
 from controller import case as cases
 from controller import limits
 from controller.case import Case
@@ -60,9 +60,11 @@ from controller.store import (
     plans,
     stops,
 )
+from controller.store.evidence import Verdict
 from controller.store.observations import StoredObservation
 from controller.store.tenancies import Tenancy
 
+ACCEPT = ValidationDecision.ACCEPT
 #: Effects on the network count in any attempt, because a switch does not know attempts.
 ON_THE_NETWORK = (Effect.ISOLATE, Effect.RESTORE)
 
@@ -113,7 +115,7 @@ def facts_of(
         agent=_agent(tx, case),
         is_evidence_in=order is not None and evidence.of_order(tx, order.id) is not None,
         verdicts=tuple(VerdictFacts(medium=v.medium, result=v.result, decision=v.decision) for v in verdicts),
-        are_outcomes_logged=_are_outcomes_logged(tx, case),
+        are_outcomes_logged=_are_outcomes_logged(tx, case, verdicts),
         is_summary_logged=summary is not None and _is_logged(tx, summary.log_seq),
         does_bundle_verify=summary is not None
         and summary.verified_under == program.documents.policy.digest(),
@@ -340,13 +342,12 @@ def _agent(tx: Connection, case: Case) -> AgentObservation | None:
     )
 
 
-def _are_outcomes_logged(tx: Connection, case: Case) -> bool:
-    if case.plan is None:
-        return False
-    media = [m.commitment for m in read_model(case.plan.text, Plan, what="plan").media]
+def _are_outcomes_logged(tx: Connection, case: Case, verdicts: tuple[Verdict, ...]) -> bool:
+    """Of every medium whose outcome may be signed: one that says `erased` waits until it is accepted."""
     attempt = case.deprovision.attempt
-    found = [outcomes.of_medium(tx, case.id, attempt=attempt, medium=medium) for medium in media]
-    return bool(found) and all(each is not None and _is_logged(tx, each.log_seq) for each in found)
+    due = [v.medium for v in verdicts if v.result is not Result.ERASED or v.decision is ACCEPT]
+    found = [outcomes.of_medium(tx, case.id, attempt=attempt, medium=medium) for medium in due]
+    return bool(verdicts) and all(each is not None and _is_logged(tx, each.log_seq) for each in found)
 
 
 def _is_logged(tx: Connection, log_seq: int | None) -> bool:

@@ -68,6 +68,9 @@ class Program:
     route: Callable[[Host], Route]
     #: A folder of ours (0700) for what a boot hands over.
     boot_folder: Path
+    #: Where the files of outcomes are kept: those that say `erased`, and all others.
+    certificates_folder: Path
+    failures_folder: Path
     #: Aware, UTC.
     clock: Callable[[], datetime]
     random_bytes: Callable[[int], bytes]

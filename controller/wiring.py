@@ -65,6 +65,8 @@ def wire(home: Home, configuration: Configuration, keyring: Keyring) -> Program:
         notice=_notice(configuration),
         route=_routes(configuration, keyring),
         boot_folder=home.path / "run" / "boot",
+        certificates_folder=home.certificates,
+        failures_folder=home.failures,
         clock=_utc_now,
         random_bytes=secrets.token_bytes,
         version=metadata.version("expunge"),

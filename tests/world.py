@@ -336,6 +336,8 @@ class World:
             notice=None,
             route=lambda host: self._route(route),
             boot_folder=self.folder / "boot",
+            certificates_folder=self.folder / "certificates",
+            failures_folder=self.folder / "failures",
             clock=self.now,
             random_bytes=secrets.token_bytes,
             version="test",

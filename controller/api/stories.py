@@ -82,11 +82,7 @@ def certificate(
 
 
 def _files(name: str, assembled: Assembled, *, with_annex: bool) -> list[CertificateFile]:
-    contents = {
-        f"{name}.bundle.json": assembled.bundle.write(),
-        f"{name}.dsse.json": assembled.outcome,
-        f"{name}.evidence.dsse.json": assembled.evidence.envelope,
-    }
+    contents = assembled.files(name)
     if with_annex:
         contents[f"{name}.annex.json"] = assembled.evidence.annex
     return [CertificateFile(name=name, content=content.decode()) for name, content in contents.items()]

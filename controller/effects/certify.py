@@ -1,10 +1,10 @@
-"""Sign and log an outcome for each medium and a summary for the host, and check the bundle as a stranger
-would.
+"""Sign and log an outcome for each medium, a summary for the host, and check the bundle as a stranger would.
 
 Rules: bytes are fixed first (draft), signed outside, logged once; repeating continues where it stopped. An
-outcome that does not say `erased` is signed and logged as well, on the way to a person; a summary only when
-every medium is accepted. Nothing is released before `verify()` passes for every bundle under the provider's
-own policy.
+outcome that does not say `erased` is signed and logged as well, on the way to a person; one that says it only
+when it is accepted (FORMATS.md, "Outcome"), so an escalated one waits for its person. A summary is made only
+when every medium is accepted. The files that a stranger is given are also written into the home. Nothing is
+released before `verify()` passes for every bundle under the provider's own policy.
 """
 
 from __future__ import annotations
@@ -17,13 +17,14 @@ from certificate.identifiers import OutcomeId
 from certificate.statements.order import Anchor
 from certificate.statements.outcome import Custody
 from certificate.statements.statement import NOT_OBSERVED
-from certificate.statements.vocabulary import Result, ValidationDecision
+from certificate.statements.vocabulary import Result
 from certificate.verify import verify
 from controller import certify, checkpointing
 from controller.bundles import assemble
 from controller.case import Case
 from controller.certify import Verdict
 from controller.effects.judge import Record, record_of
+from controller.home import write_durably
 from controller.intent import anchor
 from controller.program import NONCE_BYTES, Program
 from controller.store import outcomes, tenancies
@@ -33,13 +34,10 @@ from controller.store.outcomes import StoredOutcome
 def perform(program: Program, case: Case) -> None:
     """Raises Refused where a document cannot be made or a bundle does not verify."""
     record = record_of(program, case)
-    issued = tuple(_outcome(program, case, record, verdict) for verdict in record.verdicts)
+    issued = tuple(_outcome(program, case, record, verdict) for verdict in record.verdicts if verdict.is_due)
     checkpointing.sign_due(program)
-    accepted = all(
-        verdict.claim.result is Result.ERASED and verdict.decision is ValidationDecision.ACCEPT
-        for verdict in record.verdicts
-    )
-    if not accepted:
+    if not all(verdict.is_accepted for verdict in record.verdicts):
+        _write_files(program, issued)
         return
     _summary(program, case, record, issued)
     checkpointing.sign_due(program)
@@ -47,9 +45,22 @@ def perform(program: Program, case: Case) -> None:
         with program.store.snapshot() as tx:
             bundle = assemble(tx, outcomes.load(tx, outcome.id), program.documents.signed_files).bundle
         verify(bundle, program.documents.trust, program.documents.policy)
+    _write_files(program, issued)
     with program.store.transaction() as tx:
         digest = program.documents.policy.digest()
         outcomes.record_verified(tx, case.id, policy_digest=digest, now=program.clock())
+
+
+def _write_files(program: Program, issued: tuple[StoredOutcome, ...]) -> None:
+    """The home's copies, whole or not at all: certificates in one folder, everything else in the other."""
+    for outcome in issued:
+        with program.store.snapshot() as tx:
+            assembled = assemble(tx, outcomes.load(tx, outcome.id), program.documents.signed_files)
+        is_certificate = outcome.result is Result.ERASED
+        folder = program.certificates_folder if is_certificate else program.failures_folder
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for name, content in assembled.files(outcome.id).items():
+            write_durably(folder / name, content)
 
 
 def _outcome(program: Program, case: Case, record: Record, verdict: Verdict) -> StoredOutcome:

@@ -16,14 +16,14 @@ from agent import permit
 from certificate import cli
 from certificate.bundle import Bundle
 from certificate.messages import Execute, Hello, HelloAnswer, HelloPurpose, JournalLine, Refusal
-from certificate.statements.vocabulary import Result
+from certificate.statements.vocabulary import Result, ValidationDecision
 from certificate.verify import verify
 from controller import case as cases
 from controller.bundles import assemble
 from controller.effects import boot, dispatch_order
 from controller.facts import Effect
 from controller.states import State
-from controller.store import audit, effects_begun, journal, orders, outcomes
+from controller.store import audit, effects_begun, evidence, journal, orders, outcomes
 
 #: Every state in which a renewal still wins without any order being dispatched.
 REVERSIBLE = [state for state in State if state.is_reversible]
@@ -105,6 +105,8 @@ def test_a_drive_that_does_not_erase_is_never_certified_nor_released(
         assert outcome.result is Result.NOT_ERASED
         assert outcomes.summary_of(tx, world.key) is None
         audit.check(tx)
+    assert not (world.folder / "certificates").exists()
+    assert len(list((world.folder / "failures").glob("*.bundle.json"))) == 1
     root, policy, file = files(world, tmp_path, bundle_of(world))
     assert cli.main(["verify", str(file), "--trust", str(root), "--policy", str(policy)]) == 1
     assert "NOT_ERASED" in capsys.readouterr().out
@@ -318,3 +320,16 @@ def test_every_irreversible_effect_was_on_record_before_it_began(found: Callable
         first = journal.lines(tx, order.id)[0]
     assert order.dispatched_at is not None
     assert begun[Effect.DISPATCH] == order.dispatched_at <= first.received_at
+
+
+def test_an_erasure_that_nobody_accepted_is_not_signed_as_one(found: Callable[..., Any]) -> None:
+    """A drive that only unmaps reads as zeros: device-reported, which the table hands to a person."""
+    world = erased(found, faults=("deallocates_only",))
+    assert world.state is State.NEEDS_OPERATOR
+    with world.program.store.snapshot() as tx:
+        (order,) = orders.of_deprovision(tx, world.key)
+        (verdict,) = evidence.verdicts_of(tx, order.id)
+        stored = outcomes.of_deprovision(tx, world.key)
+    assert verdict.decision is not ValidationDecision.ACCEPT
+    assert not [outcome for outcome in stored if outcome.result is Result.ERASED]
+    assert not (world.folder / "certificates").exists()

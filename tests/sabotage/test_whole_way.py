@@ -25,5 +25,6 @@ def test_an_ended_subscription_leads_to_a_certificate_that_verifies(found: Calla
         (outcome,) = outcomes.of_deprovision(tx, world.key)
         bundle = assemble(tx, outcome, program.documents.signed_files).bundle
     verified = verify(bundle, program.documents.trust, program.documents.policy)
+    assert len(list((world.folder / "certificates").iterdir())) == 3
     assert verified.claim.result.value == "erased"
     assert verified.claim.grade.value == "marker-proven"

@@ -128,12 +128,16 @@ class Embedded:
             self._awake.set()
 
     def _put_off(self, key: DeprovisionId, owner: str, reason: str) -> None:
-        """What failed is tried again, but not at once."""
+        """What failed is tried again, but not at once; also where its claim was rolled back with it."""
         with self._program.store.transaction() as tx:
-            row = deprovisions.load(tx, key)
-            if row.lease_owner == owner:
-                later = self._program.clock() + AFTER_A_FAULT
-                deprovisions.wait(tx, key, state=row.state, fence=row.fence, reason=reason, next_due_at=later)
+            now = self._program.clock()
+            try:
+                row = deprovisions.claim(tx, key, owner=owner, now=now, lease=AFTER_A_FAULT)
+            except LostRace:
+                # Somebody else works on it by now, and says when it is due.
+                return
+            later = None if row.state.is_terminal else now + AFTER_A_FAULT
+            deprovisions.wait(tx, key, state=row.state, fence=row.fence, reason=reason, next_due_at=later)
 
     def _give_back(self, key: DeprovisionId, owner: str) -> None:
         with self._program.store.transaction() as tx:

@@ -17,10 +17,11 @@ logs are read here from their raw words.
     before; the last is judged. It was the Sanitize opcode with the technique's action, its start was
     acknowledged, its completion was success, it did not time out.
 6.  The drive's status afterwards is a success (SSTAT 1 or 4) of exactly our CDW10, with Global Data Erased,
-    and is not the status from before: an unchanged one proves nothing, unless markers were committed and
-    every one, seen on the medium before, changed.
-7.  The markers open the commitment that the controller acknowledged, and are as many as were committed. By
-    reading, after a cryptographic erase:
+    and is not the status from before: an unchanged one proves nothing, unless markers were committed in
+    every namespace and every one, seen on the medium before, changed.
+7.  The markers open the commitment that the controller acknowledged, and are as many as were committed. A
+    listed namespace with fewer than three, at different offsets, is at most device-reported: one that is not
+    attached cannot be marked, one below three pages has no room. By reading, after a cryptographic erase:
         pseudorandom   evidence of a changed key, if about half of the bits changed
         zero, constant unmapping shows the same: at most device-reported
         unchanged      `not_erased`, whatever the drive says
@@ -73,6 +74,8 @@ __all__ = ["Effect", "Reason", "judge", "may_release", "strength", "what_became"
 MIN_HOST_FACTS = 3
 #: One logical block. Shorter markers could agree with anything by chance.
 MIN_MARKER_BYTES = 512
+#: Room for the first block, the last and one between.
+MIN_MARKERS_PER_NAMESPACE = 3
 #: Half of the bits, give or take one sixteenth: 8 standard deviations for the shortest marker (4096 bits).
 HALF_65536THS = 32_768
 HALF_TOLERANCE_65536THS = 4_096
@@ -80,7 +83,12 @@ HALF_TOLERANCE_65536THS = 4_096
 #: What no evidence of this release can show, so every claim says it.
 CELLS_LIMIT: Final = "Markers show that the logical content changed, not that every cell of the medium did."
 FIRMWARE_LIMIT: Final = "The drive's firmware is trusted to have done what its status reports."
-REPORTED_LIMIT: Final = "The drive's own report is the only ground; no committed marker shows a changed key."
+START_LIMIT: Final = (
+    "How the machine was started is as the provider declares it; the machine itself has not vouched for it."
+)
+REPORTED_LIMIT: Final = (
+    "The drive's own report is the ground; no markers show a changed key in all of the medium."
+)
 KEY_LIMIT: Final = (
     "Strength, origin and module validation of the media key, and that nothing was stored before it existed, "
     "were not observed."
@@ -332,7 +340,7 @@ def _status(command: Command, entry: MediumEvidence) -> Iterator[Reason]:
             yield Reason.SUBMISSION_DIFFERS
         if submission.dword10 != after.dword10:
             yield Reason.STATUS_OF_ANOTHER_COMMAND
-    if not _has_changed(command) and not _markers_show_change(entry.markers):
+    if not _has_changed(command) and not _markers_show_change(entry):
         yield Reason.STATUS_UNCHANGED
 
 
@@ -369,8 +377,19 @@ def _markers(entry: MediumEvidence) -> Iterator[Reason]:
         yield Reason.MARKERS_INCOMPLETE
     if not committed.markers:
         yield Reason.NO_MARKERS
+    elif _is_sparse(entry, MIN_MARKERS_PER_NAMESPACE):
+        yield Reason.MARKERS_TOO_FEW
     found = {reason for marker in committed.markers for reason in _marker(marker)}
     yield from (reason for reason in Reason if reason in found)
+
+
+def _is_sparse(entry: MediumEvidence, wanted_count: int) -> bool:
+    """A listed namespace holds fewer markers at different offsets, or is listed twice and hides another."""
+    # One of no size holds nothing; counting it would make leaving it out pay.
+    listed = [namespace.nsid for namespace in entry.namespaces if namespace.capacity_bytes != 0]
+    places = {(marker.nsid, marker.offset_bytes) for marker in entry.markers.markers}
+    held = Counter(nsid for nsid, _ in places)
+    return len(set(listed)) < len(listed) or any(held[nsid] < wanted_count for nsid in listed)
 
 
 def _is_opened(committed: Markers) -> bool:
@@ -408,11 +427,13 @@ def _is_plausible(marker: Marker) -> bool:
     return is_half and marker.length_bytes >= MIN_MARKER_BYTES
 
 
-def _markers_show_change(committed: Markers) -> bool:
-    return bool(committed.markers) and all(
+def _markers_show_change(entry: MediumEvidence) -> bool:
+    markers = entry.markers.markers
+    have_all_changed = all(
         marker.read_back_before is Seen.YES and marker.reading_after in _CHANGED and _is_plausible(marker)
-        for marker in committed.markers
+        for marker in markers
     )
+    return bool(markers) and have_all_changed and not _is_sparse(entry, 1)
 
 
 # --- rule 9 and the sum -------------------------------------------------------------------------------------
@@ -454,6 +475,7 @@ def _limits(
 ) -> Iterator[str]:
     yield CELLS_LIMIT
     yield FIRMWARE_LIMIT
+    yield START_LIMIT
     if grade is Grade.DEVICE_REPORTED:
         yield REPORTED_LIMIT
     if technique is Technique.NVME_SANITIZE_CRYPTO:

@@ -137,7 +137,7 @@ class Reason(StrEnum):
     STATUS_UNCHANGED = (
         "STATUS_UNCHANGED",
         Effect.DOUBTS,
-        "The drive's status is the same as before the command, and no markers show a change.",
+        "The drive's status is the same as before the command, and markers do not show a change everywhere.",
     )
     WRITTEN_AFTERWARDS = (
         "WRITTEN_AFTERWARDS",
@@ -164,6 +164,11 @@ class Reason(StrEnum):
         "A marker is too short to prove anything, or its count of changed bits does not fit its reading.",
     )
     NO_MARKERS = "NO_MARKERS", Effect.AT_MOST_DEVICE_REPORTED, "No marker was committed to."
+    MARKERS_TOO_FEW = (
+        "MARKERS_TOO_FEW",
+        Effect.AT_MOST_DEVICE_REPORTED,
+        "A namespace holds fewer than three markers, or is listed twice; markers do not prove all of it.",
+    )
     MARKER_NOT_READ_BACK = (
         "MARKER_NOT_READ_BACK",
         Effect.AT_MOST_DEVICE_REPORTED,

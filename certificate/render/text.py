@@ -136,7 +136,8 @@ def _known(verified: Verified) -> Iterator[tuple[str, str]]:
     yield "markers", f"{outcome.verification.markers_committed} committed before, {changed} as expected after"
     for reason in claim.reasons:
         yield "weaker by", reason
-    yield "started from", f"{outcome.boot_trust.value}, observed {outcome.observer.value}"
+    start = f"{outcome.boot_trust.value}, as the provider declares"
+    yield "started from", f"{start}; observed {outcome.observer.value}"
 
 
 def _not_covered(verified: Verified) -> Iterator[tuple[str, str]]:

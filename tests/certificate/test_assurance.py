@@ -201,7 +201,7 @@ def test_markers_that_do_not_open_the_commitment_are_doubted(case: Case) -> None
 def test_a_marker_left_out_is_doubted_even_if_the_rest_opens_a_commitment(case: Case) -> None:
     fewer = case.seen("media.0.markers.markers", lambda markers: markers[:2]).reopened()
     claim = fewer.seen("media.0.markers.committed_count", 3).claim()
-    assert (said(claim), claim.reasons) == (INCONCLUSIVE, ("MARKERS_INCOMPLETE",))
+    assert (said(claim), claim.reasons) == (INCONCLUSIVE, ("MARKERS_INCOMPLETE", "MARKERS_TOO_FEW"))
 
 
 def test_one_marker_listed_twice_does_not_count_as_two(case: Case) -> None:
@@ -210,7 +210,8 @@ def test_one_marker_listed_twice_does_not_count_as_two(case: Case) -> None:
 
 
 def test_a_marker_in_a_namespace_that_is_not_listed_is_doubted(case: Case) -> None:
-    assert case.marker(0, nsid=2).reopened().claim().reasons == ("MARKERS_INCOMPLETE",)
+    claim = case.marker(0, nsid=2).reopened().claim()
+    assert claim.reasons == ("MARKERS_INCOMPLETE", "MARKERS_TOO_FEW")
 
 
 def test_without_markers_a_changed_status_is_device_reported(case: Case) -> None:
@@ -218,6 +219,65 @@ def test_without_markers_a_changed_status_is_device_reported(case: Case) -> None
     claim = bare.claim()
     assert (said(claim), claim.reasons) == (DEVICE_REPORTED, ("NO_MARKERS",))
     assert assurance.REPORTED_LIMIT in claim.limits
+
+
+def attached_and_not(case: Case, capacity_bytes: int = 8 * 4096) -> Case:
+    """Part of the capacity is a second namespace, which holds none of the markers."""
+
+    def split(namespaces: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        first = namespaces[0] | {"capacity_bytes": namespaces[0]["capacity_bytes"] - capacity_bytes}
+        return [first, first | {"nsid": 2, "capacity_bytes": capacity_bytes, "is_attached": "no"}]
+
+    return case.seen("media.0.namespaces", split)
+
+
+def marked_in(case: Case, nsid: int, *offsets_bytes: int) -> Case:
+    """More markers, which read as the ones before do."""
+
+    def more(markers: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        return [*markers, *(markers[0] | {"nsid": nsid, "offset_bytes": each} for each in offsets_bytes)]
+
+    return case.seen("media.0.markers.markers", more).reopened()
+
+
+def test_a_namespace_without_markers_keeps_the_whole_medium_at_device_reported(case: Case) -> None:
+    claim = attached_and_not(case).claim()
+    assert (said(claim), claim.reasons) == (DEVICE_REPORTED, ("MARKERS_TOO_FEW",))
+
+
+def test_every_namespace_needs_three_markers(case: Case) -> None:
+    two = attached_and_not(case)
+    for offsets_bytes in ((0,), (0, 4096)):
+        claim = marked_in(two, 2, *offsets_bytes).claim()
+        assert (said(claim), claim.reasons) == (DEVICE_REPORTED, ("MARKERS_TOO_FEW",))
+    assert said(marked_in(two, 2, 0, 4096, 7 * 4096).claim()) == MARKER_PROVEN
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_one_or_two_markers_on_a_whole_drive_are_too_few(case: Case, count: int) -> None:
+    claim = case.seen("media.0.markers.markers", lambda markers: markers[:count]).reopened().claim()
+    assert (said(claim), claim.reasons) == (DEVICE_REPORTED, ("MARKERS_TOO_FEW",))
+
+
+def test_three_markers_at_one_offset_are_one(case: Case) -> None:
+    claim = marked_in(attached_and_not(case), 2, 0, 0, 0).claim()
+    assert claim.reasons == ("MARKERS_INCOMPLETE", "MARKERS_TOO_FEW")
+
+
+def test_a_namespace_left_out_of_the_list_does_not_raise_the_claim(case: Case) -> None:
+    for hidden in (attached_and_not(case), attached_and_not(case).block_erase()):
+        less = hidden.seen("media.0.namespaces", lambda namespaces: namespaces[:1])
+        assert "CAPACITY_UNACCOUNTED" in less.claim().reasons
+        assert strength(less.claim()) < strength(hidden.claim())
+
+
+def test_a_namespace_that_passes_for_another_is_not_proven_by_its_markers(case: Case) -> None:
+    claim = attached_and_not(case).seen("media.0.namespaces.1.nsid", 1).claim()
+    assert (said(claim), claim.reasons) == (DEVICE_REPORTED, ("MARKERS_TOO_FEW",))
+
+
+def test_a_namespace_of_no_size_needs_no_marker(case: Case) -> None:
+    assert said(attached_and_not(case, capacity_bytes=0).claim()) == MARKER_PROVEN
 
 
 # --- the command and the drive's status ---
@@ -285,6 +345,8 @@ def test_a_stale_success_counts_only_if_every_marker_changed(case: Case) -> None
         "STATUS_UNCHANGED",
         "MARKER_NOT_READ_BACK",
     )
+    assert attached_and_not(stale).claim().reasons == ("STATUS_UNCHANGED", "MARKERS_TOO_FEW")
+    assert said(marked_in(attached_and_not(stale), 2, 0).claim()) == DEVICE_REPORTED
     bare = stale.seen("media.0.markers.markers", []).reopened().claim()
     assert (said(bare), bare.reasons) == (INCONCLUSIVE, ("STATUS_UNCHANGED", "NO_MARKERS"))
 
@@ -533,9 +595,10 @@ def test_keys_known_to_be_escrowed_spoil_a_cryptographic_erase_and_no_block_eras
 # --- limits ---
 
 
-def test_every_claim_says_that_cells_and_firmware_were_not_seen(case: Case) -> None:
+def test_every_claim_says_that_cells_firmware_and_start_were_not_seen(case: Case) -> None:
+    always = {assurance.CELLS_LIMIT, assurance.FIRMWARE_LIMIT, assurance.START_LIMIT}
     for each in (case, case.block_erase(), case.seen("media", []), case.marker(0, reading_after="unchanged")):
-        assert {assurance.CELLS_LIMIT, assurance.FIRMWARE_LIMIT} <= set(each.claim().limits)
+        assert always <= set(each.claim().limits)
 
 
 def test_limits_name_what_this_erase_does_not_show(case: Case) -> None:
@@ -698,6 +761,10 @@ def bases(case: Case) -> dict[str, Case]:
         "two drives": two_drives(case),
         "stale status": case.seen("media.0.commands.0.status_log_before", status_log()),
         "markers read zero": case.every_marker(reading_after="zero"),
+        "not attached": attached_and_not(case),
+        "two namespaces": marked_in(attached_and_not(case), 2, 0, 4096, 7 * 4096),
+        "no size": attached_and_not(case, capacity_bytes=0),
+        "listed twice": attached_and_not(case).seen("media.0.namespaces.1.nsid", 1),
         "unallocated": case.seen("media.0.namespaces.0.capacity_bytes", lambda n: n - 8192).seen(
             "media.0.unallocated_capacity_bytes", 8192
         ),

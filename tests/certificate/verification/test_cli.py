@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from certificate import cli, trust
+from certificate.assurance import START_LIMIT
 from certificate.errors import Code
 from certificate.policy import Policy
 
@@ -95,6 +96,13 @@ def test_each_check_and_each_limit_is_shown(auditor: Auditor) -> None:
         assert sentence in screen
     assert told["levels"] == ["L1 signed", "L2 logged"]
     assert told["verdict"] == "valid"
+
+
+def test_how_the_machine_was_started_is_told_as_the_providers_word(auditor: Auditor) -> None:
+    _, screen = auditor.verify(auditor.bundle())
+    words = " ".join(screen.split())
+    assert "started from virtual_media, as the provider declares; observed on_host" in words
+    assert START_LIMIT in words
 
 
 def test_a_demonstration_without_its_policy_is_no_physical_device_and_exit_1(visitor: Auditor) -> None:

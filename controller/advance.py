@@ -28,9 +28,8 @@ from controller.program import Program
 from controller.states import State
 from controller.store import boots, deprovisions, effects_begun, orders
 
-#: Longer than any single question or act may take (the longest is a boot command, five minutes by default),
-#: so that a
-#: lease ends only with its worker.
+#: Longer than any command may take (`configuration.MAX_COMMAND_TIME`), so that a lease ends only with its
+#: worker.
 LEASE = timedelta(minutes=10)
 
 

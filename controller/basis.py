@@ -1,7 +1,7 @@
 """The basis of an order: why the customer is gone and why we may, as digests and times of what was answered.
 
-Rules: one answer for every tenancy of the host, each the newest observation of its kind; what was not
-answered stands as `unknown` and lets `order.make_order` refuse; times are cut to whole seconds, never rounded
+Rules: one answer for every tenancy of the host, each the newest observation of its kind; a question without
+an answer makes no basis; an answer stands as it is, and `order.make_order` judges it; times are cut to whole seconds, never rounded
 up; caps are written with this order counted in.
 """
 

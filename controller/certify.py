@@ -19,7 +19,8 @@ from datetime import datetime
 
 from certificate import assurance
 from certificate.identifiers import OutcomeId
-from certificate.statements.evidence import Command, Evidence, MediumEvidence, Residue
+from certificate.statements.evidence import Command, Evidence, Markers, MediumEvidence, Residue
+from certificate.statements.medium import Medium
 from certificate.statements.order import Anchor, Order
 from certificate.statements.outcome import (
     Claim,
@@ -34,6 +35,7 @@ from certificate.statements.statement import NOT_OBSERVED, NotApplicable, Seen, 
 from certificate.statements.summary import MediumSummary, Summary
 from certificate.statements.validation import ValidationTable
 from certificate.statements.vocabulary import (
+    DeviceClass,
     Escrow,
     MarkerReading,
     ResidueName,
@@ -111,7 +113,7 @@ def make_outcome(
     """The record of this attempt on one medium. `evidence_file_digest`: SHA-256 of the `*.evidence.dsse.json`
     file.
     """
-    seen = next(medium for medium in evidence.media if medium.medium.commitment == verdict.commitment)
+    seen = _seen(order, evidence, verdict.commitment)
     predicate = Outcome(
         schema_version=1,
         purpose=order.purpose,
@@ -185,6 +187,49 @@ def make_summary(
     return make(predicate, tuple(subject("outcome", digest) for digest in outcome_digests.values()))
 
 
+def _seen(order: Order, evidence: Evidence, commitment: str) -> MediumEvidence:
+    """What the agent says of this medium; of one it does not speak of, that nothing was observed."""
+    for entry in evidence.media:
+        if entry.medium.commitment == commitment:
+            return entry
+    planned = next(each for each in order.plan.media if each.commitment == commitment)
+    nobody_looked = Seen.NOT_OBSERVED
+    return MediumEvidence(
+        medium=Medium(
+            commitment=commitment,
+            transport=planned.transport,
+            # The format knows no "not observed" here; the weakest class claims least.
+            device_class=DeviceClass.IMAGE_FILE,
+            manufacturer=NOT_OBSERVED,
+            model=NOT_OBSERVED,
+            firmware=NOT_OBSERVED,
+            capacity_bytes=NOT_OBSERVED,
+            native_capacity_bytes=NOT_OBSERVED,
+            logical_block_bytes=NOT_OBSERVED,
+        ),
+        was_present=nobody_looked,
+        opened_exclusively=nobody_looked,
+        same_identity_after=nobody_looked,
+        is_readable_after=nobody_looked,
+        is_write_protected=nobody_looked,
+        capabilities=(),
+        namespaces=(),
+        unallocated_capacity_bytes=NOT_OBSERVED,
+        commands=(),
+        markers=Markers(
+            committed_digest=NOT_OBSERVED,
+            was_acknowledged=nobody_looked,
+            nonce=NOT_OBSERVED,
+            committed_count=0,
+            markers=(),
+        ),
+        read_back_bytes=NOT_OBSERVED,
+        read_back_mismatch_bytes=NOT_OBSERVED,
+        unaddressed_areas=(),
+        errors=(),
+    )
+
+
 def _residue(evidence: Evidence) -> tuple[Residue, ...]:
     """Every name once; a place the agent did not speak of is not covered, and one it named twice neither."""
     states: dict[ResidueName, list[ResidueState]] = {name: [] for name in ResidueName}
@@ -245,6 +290,8 @@ def _verification(seen: MediumEvidence) -> Verification:
 def _validation(*, order: Order, verdict: Verdict, decided_at: datetime) -> Validation | NotApplicable:
     if verdict.decision == NOT_APPLICABLE:
         return NOT_APPLICABLE
+    if not verdict.is_accepted:
+        raise ValueError("an outcome says `erased` only once it is accepted")
     return Validation(
         decision=ValidationDecision(verdict.decision),
         table_digest=order.plan.validation_digest,

@@ -17,10 +17,10 @@ import json
 import tomllib
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 import rfc8785
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 from pydantic import ValidationError as PydanticValidationError
 
 from certificate.errors import Code as CertificateCode
@@ -34,6 +34,10 @@ from controller.home import Home
 
 #: Far beyond any real file; stops a wrong path (a disk image) from being read into memory.
 MAX_CONFIGURATION_BYTES = 1_000_000
+#: Below the lease of whoever runs the command (`advance.LEASE`, ten minutes).
+MAX_COMMAND_TIME = timedelta(minutes=8)
+#: FORMATS, "Time": beyond five minutes the source's own clock says nothing about ours.
+MAX_HEARTBEAT_AGE = timedelta(minutes=5)
 
 #: The program and its arguments, each may hold placeholders that the driver names; no shell reads them.
 Command = Annotated[tuple[Annotated[str, Field(min_length=1)], ...], Field(min_length=1)]
@@ -70,8 +74,6 @@ class Lifecycle(Table):
     grace: Duration
     #: From the quarantine to the order: time in which a customer still notices and calls.
     dwell: Duration
-    #: How long a newly enrolled operator's approvals count for nothing.
-    approver_inert: Duration = timedelta(hours=72)
 
 
 class SourceSettings(Table):
@@ -149,6 +151,20 @@ class Configuration(Table):
     notice: NoticeSettings | None = None
     webhook: WebhookSettings | None = None
     anchor: AnchorSettings | None = None
+
+    @model_validator(mode="after")
+    def _keeps_what_is_promised(self) -> Self:
+        """A command outlives no lease, and an old heartbeat delays no renewal beyond the documented bound."""
+        for name, timeout in (
+            ("quarantine", self.quarantine.timeout),
+            ("boot", self.boot.timeout),
+            ("notice", timedelta() if self.notice is None else self.notice.timeout),
+        ):
+            if timeout > MAX_COMMAND_TIME:
+                raise ValueError(f"{name}.timeout is longer than {MAX_COMMAND_TIME}")
+        if self.source.heartbeat_max_age > MAX_HEARTBEAT_AGE:
+            raise ValueError(f"source.heartbeat_max_age is longer than {MAX_HEARTBEAT_AGE}")
+        return self
 
     @property
     def policy_version(self) -> int:

@@ -17,7 +17,6 @@ domain = "{domain}"
 version = 1
 grace = "P7D"                   # from the end of the subscription to the quarantine
 dwell = "PT4H"                  # from the quarantine to the order
-approver_inert = "PT72H"        # a new operator's approvals count for nothing until then
 
 [limits]                        # orders dispatched; beyond a limit two people must agree
 per_hour = 4
@@ -42,6 +41,9 @@ trust = "network"               # virtual_media | network | tenant_os | installe
 [channel]
 kind = "ssh"
 user = "expunge"
+
+# [notice]                      # tells the customer; without it the policy asks for no notice
+# command = ["/usr/local/sbin/tell-customer", "{{host}}", "{{deprovision}}"]
 
 # [webhook]
 # listen = "127.0.0.1:8443"

@@ -7,7 +7,8 @@ Rules this module holds:
 - At dispatch and at each acknowledgement only what was asked after `basis_since` lets anything irreversible
   begin; an answer that the customer stays needs no such newness.
 - `ended` counts only if asked after the last hint and the last change of that tenancy; a contrary answer is
-  itself a change; after a renewal hint the source must also date the end no earlier than that hint.
+  itself a change; after a renewal hint the source must also date the end later than that hint by what two
+  clocks may differ.
 - Nothing here is a default for a fact nobody observed: every field is named by whoever loads it.
 
 Owed by whoever stores: the instant of anything that voids an answer (hint, change, answer, effect begun,
@@ -31,6 +32,9 @@ from controller.states import State
 #: DESIGN, rule 2: how old an observation may be when something irreversible rests on it. With the 60 s of an
 #: acknowledgement and the drift of a clock it bounds how long a renewal at the source can be missed.
 MAX_AGE = timedelta(seconds=30)
+#: FORMATS, "Time": how far the controller's clock may be from the source's own. Where an instant of the
+#: source's is held against one of ours, the difference counts against going on.
+MAX_CLOCK_DIFFERENCE = timedelta(minutes=5)
 
 
 class Question(StrEnum):
@@ -330,10 +334,11 @@ class Facts:
             return seen.answer
         if not _is_after(seen.asked_at, tenancy.last_change_at) or not self.is_new(seen):
             return Answer.UNKNOWN
-        renewal_hint_at = tenancy.last_renewal_hint_at
-        if renewal_hint_at is not None and (seen.changed_at is None or seen.changed_at < renewal_hint_at):
-            return Answer.UNKNOWN
-        return Answer.ENDED
+        hinted_at = tenancy.last_renewal_hint_at
+        if hinted_at is None:
+            return Answer.ENDED
+        is_later = seen.changed_at is not None and seen.changed_at >= hinted_at + MAX_CLOCK_DIFFERENCE
+        return Answer.ENDED if is_later else Answer.UNKNOWN
 
     def is_new(self, seen: Observation) -> bool:
         """Whether it was asked after the instant from which answers count here."""

@@ -2,8 +2,7 @@
 
 Rules: nothing that exists is written over; the trust root is written last, so that a home in which it lies is
 whole and one without it was never used; the root key signs twice (trust root, validation table) and is let
-go.
-The table accepts one row, the strongest proof this release can produce, and escalates all else to a person.
+go. The table accepts one row, the strongest proof this release can produce, and escalates all else.
 """
 
 from __future__ import annotations

@@ -19,10 +19,15 @@ from certificate.errors import Refused
 from certificate.statements.statement import Seen
 from certificate.statements.vocabulary import Trigger
 from controller.errors import Code, NeedsApproval
-from controller.facts import Answer, Disposition, Facts, Question, TenancyFacts
+from controller.facts import (
+    MAX_CLOCK_DIFFERENCE,
+    Answer,
+    Disposition,
+    Facts,
+    Question,
+    TenancyFacts,
+)
 
-#: FORMATS, "Time": how far the controller's clock may be from the source's own.
-MAX_CLOCK_DIFFERENCE_SECONDS = 300
 #: DESIGN, "On the machine": signs of a host's identity that must agree. Two may be swapped together with one
 #: part (board serial and DMI UUID with a mainboard); a third is independent of it.
 MIN_AGREEING_HOST_FACTS = 3
@@ -85,7 +90,7 @@ class ClockIsTrusted:
         if seen is None or seen.difference_seconds is None or not is_known:
             raise Refused(Code.TIME_UNTRUSTED, "the source's own time is not freshly known")
         # written so that a NaN refuses
-        if not abs(seen.difference_seconds) <= MAX_CLOCK_DIFFERENCE_SECONDS:
+        if not abs(seen.difference_seconds) <= MAX_CLOCK_DIFFERENCE.total_seconds():
             raise Refused(
                 Code.TIME_UNTRUSTED, f"our clock and the source's differ by {seen.difference_seconds:.0f} s"
             )

@@ -71,11 +71,11 @@ def poll(program: Program) -> None:
     """Asks the source which of its subscriptions changed, and about each of those."""
     with program.store.snapshot() as tx:
         known = [tenancy for host in hosts.all_hosts(tx) for tenancy in tenancies.of_host(tx, host.id)]
-        plain = {_plain(tx, program, tenancy): tenancy for tenancy in known}
-        believed = {name: _believed(tx, tenancy) for name, tenancy in plain.items() if name is not None}
-    for hint in program.source.hints(believed).hints:
-        tenancy = plain.get(hint.subscription)
-        if tenancy is not None:
+        named = [(_plain(tx, program, tenancy), tenancy) for tenancy in known]
+        believed = {name: _believed(tx, tenancy) for name, tenancy in named if name is not None}
+    told = {hint.subscription for hint in program.source.hints(believed).hints}
+    for name, tenancy in named:
+        if name in told:
             _ask_and_schedule(program, tenancy)
 
 
@@ -86,7 +86,7 @@ def _ask_and_schedule(program: Program, tenancy: Tenancy) -> None:
         if live is not None:
             deprovisions.wake(tx, live.id, now=program.clock())
             return
-        if _has_ended(tx, tenancy) and not _is_done(tx, tenancy):
+        if _has_ended(tx, tenancy) and _is_newest(tx, tenancy) and not _is_done(tx, tenancy):
             _schedule(tx, program, tenancy)
 
 
@@ -125,6 +125,12 @@ def _is_list_due(tx: Connection, host: Host, now: datetime) -> bool:
 def _has_ended(tx: Connection, tenancy: Tenancy) -> bool:
     latest = observations.latest(tx, Question.SUBSCRIPTION, tenancy.id)
     return latest is not None and latest.asked.answer == Answer.ENDED.value
+
+
+def _is_newest(tx: Connection, tenancy: Tenancy) -> bool:
+    """No other tenancy of the host began later: an earlier one is history, emptied with what followed it."""
+    others = [each for each in tenancies.of_host(tx, tenancy.host) if each.id != tenancy.id]
+    return all(each.starts_at < tenancy.starts_at for each in others)
 
 
 def _is_done(tx: Connection, tenancy: Tenancy) -> bool:

@@ -99,7 +99,7 @@ def facts_of(
         tenancies=tuple(_tenancy(tx, tenancy) for tenancy in case.tenancies),
         tenancy_list=_tenancy_list(tx, case),
         clock=_clock(tx, program),
-        newest_signed_at=_newest_signed_at(tx),
+        newest_signed_at=log_rows.newest_at(tx),
         isolation=_isolation(tx, case),
         boot=_boot(case),
         inventory=_inventory(case, floor=None if rule is None else rule.floor),
@@ -204,11 +204,6 @@ def _clock(tx: Connection, program: Program) -> ClockObservation | None:
         answered_at=seen.answered_at,
         difference_seconds=difference,
     )
-
-
-def _newest_signed_at(tx: Connection) -> datetime | None:
-    checkpoint = log_rows.latest_checkpoint(tx)
-    return None if checkpoint is None else checkpoint.stored_at
 
 
 def _isolation(tx: Connection, case: Case) -> IsolationObservation | None:

@@ -29,8 +29,7 @@ from certificate.statements.vocabulary import BootTrust, Observer, Trigger
 from controller.errors import Code
 
 #: The longest life FORMATS.md allows (900 s) is DESIGN.md's 15 minutes to dispatch; two minutes less leave
-#: the
-#: agent, whose clock counts from its own hello, always the stricter of the two.
+#: the agent, whose clock counts from its own hello, always the stricter of the two.
 VALID_FOR_SECONDS = 780
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import runpy
 import subprocess
 import sys
@@ -139,3 +140,14 @@ def test_nothing_asks_whether_this_is_the_demonstration() -> None:
     for package in PACKAGES:
         for path in modules_of(package):
             assert "if demo" not in path.read_text(), path.relative_to(ROOT)
+
+
+@pytest.mark.parametrize("page", ["threat-model.md", "traceability.md"])
+def test_every_test_that_a_page_names_exists(page: str) -> None:
+    text = (ROOT / "docs" / page).read_text()
+    named = re.findall(r"`((?:tests/)?[a-z_]+(?:/[a-z_]+)*/?(?:[a-z_]+\.py)?)`", text)
+    below = [ROOT / "tests", *(ROOT / "tests").rglob("*/"), ROOT]
+    for name in named:
+        if "/" in name or name.startswith("test_"):
+            found = [folder / name for folder in below if (folder / name).exists()]
+            assert found, f"{page} names {name}"

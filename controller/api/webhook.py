@@ -126,14 +126,19 @@ def router(door: WebhookDoor, *, store_hint: StoreHint, clock: Callable[[], date
         if event.kind is None:
             logger.info("webhook ignored", source=door.source, event_id=event.event_id)
             return JSONResponse({"result": "ignored"}, status_code=202)
-        is_new = await run_in_threadpool(
-            store_hint,
-            source=door.source,
-            event_id=event.event_id,
-            kind=event.kind,
-            subscription=event.subscription,
-            received_at=clock(),
-        )
+        try:
+            is_new = await run_in_threadpool(
+                store_hint,
+                source=door.source,
+                event_id=event.event_id,
+                kind=event.kind,
+                subscription=event.subscription,
+                received_at=clock(),
+            )
+        except Refused as refusal:
+            # The same event id with other content: a sender's fault that may hide a renewal, so it is told.
+            logger.error("webhook contradicts itself", source=door.source, reason=refusal.reason)
+            return JSONResponse(refusal.as_dict(), status_code=409)
         return JSONResponse({"result": "stored" if is_new else "known"}, status_code=202 if is_new else 200)
 
     return routes

@@ -4,7 +4,8 @@ Rules: whatever is due is advanced, each deprovision by one thread at a time und
 decision its effect is performed and its questions are asked, then it is advanced again, until there is
 nothing left to do before its next due instant. An effect that fails is logged and nothing else: what it did
 or did not do, the next question tells. The order is sent by the step that moved to `erasing` and by no other.
-Work that runs when the loop is stopped is left to the agents and the drives; a restart asks them.
+Hosts, hints and polls are taken in by a thread of its own, because a source may be slow. Work that runs when
+the loop is stopped is left to the agents and the drives; a restart asks them.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ BREATH_SECONDS = 0.02
 #: How soon a stop is noticed while the loop sleeps.
 LOOK_SECONDS = 0.1
 #: Looking through all hosts for what nobody asked about yet is cheap, but not free.
-LEARN_PACE = timedelta(seconds=1)
+LEARN_SECONDS = 1.0
 #: A deprovision whose step failed in a way that nobody foresaw rests this long.
 AFTER_A_FAULT = timedelta(seconds=30)
 #: Steps of one deprovision in a row before others get their turn.
@@ -48,13 +49,14 @@ class Embedded:
     def __init__(self, program: Program) -> None:
         self._program = program
         self._awake = threading.Event()
+        self._is_told = threading.Event()
         self._busy: dict[DeprovisionId, Future[None]] = {}
         self._run_id = program.nonce()
-        self._learnt_at: datetime | None = None
         self._polled_at: datetime | None = None
 
     def wake(self) -> None:
-        """Something is due. Returns at once; any thread may call it."""
+        """Something is due, or somebody told us something. Returns at once; any thread may call it."""
+        self._is_told.set()
         self._awake.set()
 
     def run(self, stop: threading.Event) -> None:
@@ -63,26 +65,41 @@ class Embedded:
             deprovisions.end_all_leases(tx)
             observations.abandon(tx, now=self._program.clock())
         checkpointing.sign_due(self._program)
-        with ThreadPoolExecutor(max_workers=WORKERS, thread_name_prefix="deprovision") as pool:
-            while not stop.is_set():
-                self._awake.clear()
-                self._take_in()
-                self._start_due(pool, stop)
-                self._sleep(stop)
-
-    def _take_in(self) -> None:
-        """New hosts, hints, and now and then a poll; what the source does must not stop the loop."""
+        intake_thread = threading.Thread(target=self._take_in, args=(stop,), name="intake")
+        intake_thread.start()
         try:
-            now = self._program.clock()
-            if self._learnt_at is None or now - self._learnt_at >= LEARN_PACE:
-                self._learnt_at = now
-                intake.learn(self._program)
-            intake.take_hints(self._program)
-            if self._polled_at is None or now - self._polled_at >= intake.POLL_EVERY:
-                self._polled_at = now
-                intake.poll(self._program)
-        except (Refused, Unanswered) as refusal:
-            logger.warning("intake refused", code=refusal.code.value, reason=refusal.reason)
+            with ThreadPoolExecutor(max_workers=WORKERS, thread_name_prefix="deprovision") as pool:
+                while not stop.is_set():
+                    self._awake.clear()
+                    self._start_due(pool, stop)
+                    self._sleep(stop)
+        finally:
+            stop.set()
+            intake_thread.join()
+
+    def _take_in(self, stop: threading.Event) -> None:
+        """New hosts, hints, and now and then a poll. A source that is slow or fails holds up nothing else."""
+        while not stop.is_set():
+            self._is_told.clear()
+            try:
+                self._take_in_once()
+            except (Refused, Unanswered) as refusal:
+                logger.warning("intake refused", code=refusal.code.value, reason=refusal.reason)
+            except Exception:
+                logger.exception("intake failed; it is tried again")
+            self._awake.set()
+            deadline = time.monotonic() + LEARN_SECONDS
+            while time.monotonic() < deadline and not stop.is_set():
+                if self._is_told.wait(LOOK_SECONDS):
+                    break
+
+    def _take_in_once(self) -> None:
+        intake.learn(self._program)
+        intake.take_hints(self._program)
+        now = self._program.clock()
+        if self._polled_at is None or now - self._polled_at >= intake.POLL_EVERY:
+            self._polled_at = now
+            intake.poll(self._program)
 
     def _start_due(self, pool: ThreadPoolExecutor, stop: threading.Event) -> None:
         for key in [key for key, future in self._busy.items() if future.done()]:

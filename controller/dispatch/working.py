@@ -16,6 +16,7 @@ from certificate.identifiers import DeprovisionId
 from controller import case as cases
 from controller.advance import Step, advance
 from controller.case import Case
+from controller.decision import Wait
 from controller.effects import (
     boot,
     certify,
@@ -42,6 +43,8 @@ def take_step(program: Program, key: DeprovisionId, *, owner: str) -> Step:
     step = advance(program, key, owner=owner)
     log = logger.bind(deprovision=key, state=step.case.deprovision.state.value)
     log.info("decided", decision=type(step.decision).__name__, effect=step.effect and step.effect.value)
+    if isinstance(step.decision, Wait) and step.decision.is_alarm:
+        log.error("alarm", reason=step.decision.reason)
     if step.effect is not None:
         with program.store.snapshot() as tx:
             case = cases.load(tx, key)

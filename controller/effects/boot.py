@@ -16,8 +16,7 @@ from controller.program import Program
 from controller.store import boots, private
 
 #: How long a configuration may wait for its machine: a server's slowest boot, doubled (test-rig.md, 0: 55 s
-#: in a
-#: virtual machine; firmware of large servers takes up to ten minutes).
+#: in a virtual machine; firmware of large servers takes up to ten minutes).
 CONFIGURATION_LIFE = timedelta(minutes=30)
 
 

@@ -180,7 +180,18 @@ def test_an_outcome_that_is_not_erased_has_no_validation(
     assert outcome.gdpr_art28_3_g is Seen.NO
 
 
-@pytest.mark.parametrize("reading", [each.value for each in MarkerReading if each != "pseudorandom"])
+@pytest.mark.parametrize("reading", ["zero", "constant"])
+def test_an_erasure_that_the_table_hands_to_a_person_has_no_outcome_yet(
+    documents: ModuleType, case: Callable[..., Case], reading: str
+) -> None:
+    judged = case(media=[read_as(documents, "pseudorandom", reading, "pseudorandom")])
+    with pytest.raises(ValueError, match="accepted"):
+        judged.outcome()
+
+
+@pytest.mark.parametrize(
+    "reading", [each.value for each in MarkerReading if each not in {"pseudorandom", "zero", "constant"}]
+)
 def test_only_a_marker_that_reads_pseudorandom_is_as_expected(
     documents: ModuleType, case: Callable[..., Case], reading: str
 ) -> None:

@@ -74,12 +74,18 @@ def test_an_active_answer_from_before_the_last_hint_is_asked_again_rather_than_b
 
 @pytest.mark.parametrize(
     ("changed_ago", "expected"),
-    [(None, Answer.UNKNOWN), (11, Answer.UNKNOWN), (10, Answer.ENDED), (9, Answer.ENDED)],
+    [
+        (None, Answer.UNKNOWN),
+        (601, Answer.UNKNOWN),
+        (301, Answer.UNKNOWN),
+        (300, Answer.ENDED),
+        (9, Answer.ENDED),
+    ],
 )
-def test_after_a_renewal_hint_an_end_dated_before_it_is_not_believed(
+def test_after_a_renewal_hint_an_end_dated_before_it_or_within_two_clocks_of_it_is_not_believed(
     story: Any, changed_ago: int | None, expected: Answer
 ) -> None:
-    hinted_at = story.T0 - 10 * story.SECOND
+    hinted_at = story.T0 - 600 * story.SECOND
     changed_at = None if changed_ago is None else story.T0 - changed_ago * story.SECOND
     tenancy = story.tenancy(
         last_hint_at=hinted_at,

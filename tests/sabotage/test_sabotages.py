@@ -228,7 +228,8 @@ def in_two_processes(points: list[int], attempt: Callable[[int], None], folder: 
             os._exit(0)
         children[child] = complaint
     for child in children:
-        os.waitpid(child, 0)
+        _, status = os.waitpid(child, 0)
+        assert status == 0, f"a fork that tried points ended with {status}"
     complaints = [complaint.read_text() for complaint in children.values() if complaint.exists()]
     assert not complaints, "\n".join(complaints)
 
@@ -279,9 +280,11 @@ def test_an_agent_killed_after_any_journal_record_never_begins_twice(
         world.end_subscription()
         world.run()
         require_a_safe_end(world, f"journal record {point} of {records}")
+        (tmp_path / f"end-{point}").touch()
         world.close()
 
     in_two_processes(list(range(1, records + 1)), attempt, tmp_path)
+    assert len(list(tmp_path.glob("end-*"))) == records
 
 
 # --- the order again ----------------------------------------------------------------------------------------

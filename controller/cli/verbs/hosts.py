@@ -23,11 +23,11 @@ def add(
     address: Annotated[str, typer.Option(help="Where its agent answers, HOST:PORT.")],
     site: Annotated[str, typer.Option()],
     rack: Annotated[str, typer.Option()],
-    customer: Annotated[str | None, typer.Option(help="Kept in the private tables only.")] = None,
-    data_class: Annotated[str, typer.Option(help="A class of the validation table.")] = "default",
     disposition: Annotated[
         str, typer.Option(help="rented | unknown; stock and internal are declared by two operators.")
-    ] = "rented",
+    ],
+    customer: Annotated[str | None, typer.Option(help="Kept in the private tables only.")] = None,
+    data_class: Annotated[str, typer.Option(help="A class of the validation table.")] = "default",
     fact: Annotated[list[str] | None, typer.Option(help="KIND=VALUE, a sign of the host's identity.")] = None,
     drive: Annotated[list[str] | None, typer.Option(help="serial=S,model=M[,capacity_bytes=N].")] = None,
     parameter: Annotated[

@@ -9,7 +9,7 @@ import pytest
 from controller.store import hosts
 
 GOOD = (
-    *("host-1", "--address", "127.0.0.1:2222", "--site", "s1", "--rack", "r1"),
+    *("host-1", "--address", "127.0.0.1:2222", "--site", "s1", "--rack", "r1", "--disposition", "rented"),
     *("--customer", "Ada Lovelace", "--fact", "dmi_uuid=4c4c", "--fact", "chassis_serial=C1"),
     *("--drive", "serial=S1,model=MODEL, 1,capacity_bytes=1000", "--drive", "serial=S2,model=M"),
     *("--parameter", "front=8080", "--parameter", "url=http://a/?b=c"),

@@ -24,7 +24,7 @@ lint: $(STAMP)
 	$(BIN)/mypy
 
 bench: $(STAMP) ## ratios in one run; recorded by hand in docs/benchmarks.md
-	$(BIN)/python tests/bench/ratios.py
+	PYTHONPATH=. $(BIN)/python tests/bench/ratios.py
 
 chaos: $(STAMP) ## the long form of the crash tests; recorded by hand in docs/tested.md
 	EXPUNGE_CHAOS_LIVES=100 $(BIN)/pytest tests/chaos

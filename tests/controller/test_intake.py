@@ -13,7 +13,9 @@ from typing import Any
 import pytest
 from sqlalchemy import func, select, update
 
-from controller import intake
+from certificate import envelope as dsse
+from controller import case as cases
+from controller import intake, knowledge
 from controller.configuration import parse_configuration
 from controller.facts import Disposition, Question
 from controller.program import Program
@@ -261,3 +263,78 @@ def test_a_sure_list_is_asked_for_again_when_it_is_old(known: Any) -> None:
     assert list_questions(known) == 1
     intake.learn(later(known.program, intake.LEARN_EVERY + SECOND))
     assert list_questions(known) == 2
+
+
+# --- history, and hosts that share a subscription -----------------------------------------------------------
+
+
+def write(world: Any, *statements: str) -> None:
+    with sqlite3.connect(world.billing.path) as database:
+        for statement in statements:
+            database.execute(statement)
+    database.close()
+
+
+EARLIER = (
+    "INSERT INTO contract VALUES ('sub-0', 'ended', '2025-06-01T00:00:00Z')",
+    "INSERT INTO placement VALUES ('host-1', 'sub-0', '2025-01-01T00:00:00Z', '2025-06-01T00:00:00Z')",
+)
+
+
+def test_an_earlier_tenancy_of_a_let_host_is_history_and_schedules_nothing(world: Any) -> None:
+    write(world, *EARLIER)
+    intake.learn(world.program)
+    with world.program.store.snapshot() as tx:
+        (host,) = hosts.all_hosts(tx)
+        assert len(tenancies.of_host(tx, host.id)) == 2
+    intake.poll(world.program)
+    assert not scheduled(world)
+
+
+def test_a_host_that_was_let_before_is_deprovisioned_when_its_present_tenancy_ends(world: Any) -> None:
+    write(world, *EARLIER)
+    intake.learn(world.program)
+    world.end_subscription()
+    world.run()
+    (row,) = scheduled(world)
+    assert row.state is State.RELEASED
+    assert world.drive_text_count() == 0
+
+
+def test_a_poll_asks_about_every_tenancy_of_the_subscription_that_changed(known: Any) -> None:
+    write(known, "INSERT INTO placement VALUES ('host-1', 'sub-1', '2025-12-01T00:00:00Z', NULL)")
+    program = later(known.program, 2 * intake.LEARN_EVERY)
+    known._beat()
+    intake.learn(program)
+    say(known, "ended")
+    intake.poll(known.program)
+    with known.program.store.snapshot() as tx:
+        (host,) = hosts.all_hosts(tx)
+        both = tenancies.of_host(tx, host.id)
+        asked = [observations.latest(tx, Question.SUBSCRIPTION, each.id) for each in both]
+    assert len(both) == 2
+    assert [seen is not None and seen.asked.answer for seen in asked] == ["ended", "ended"]
+
+
+def test_our_clock_is_held_against_the_newest_signed_time_and_not_the_newest_checkpoint(known: Any) -> None:
+    from controller import checkpointing
+    from controller.store import log_rows
+
+    year = timedelta(days=365)
+    ahead = later(known.program, year)
+    for program in (ahead, known.program):
+        with program.store.transaction() as tx:
+            log_rows.append_entry(
+                tx,
+                envelope=dsse.read(known.documents.trust_file, payload_type=dsse.TRUST_ROOT_PAYLOAD_TYPE),
+                kind=log_rows.LogKind.TRUST_ROOT,
+                now=program.clock(),
+            )
+        checkpointing.sign_due(program)
+    say(known, "ended")
+    intake.poll(known.program)
+    (row,) = scheduled(known)
+    with known.program.store.snapshot() as tx:
+        facts = knowledge.facts_of(tx, known.program, cases.load(tx, row.id), now=known.now())
+    assert facts.newest_signed_at is not None
+    assert facts.newest_signed_at > known.now() + year / 2

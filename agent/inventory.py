@@ -5,7 +5,8 @@ found through its controller and never through a namespace's name; a drive behin
 drive; what cannot be erased as it is, is listed with its code and never left out, because a drive nobody saw
 is data nobody destroyed; a place nobody looked at is `not_covered`.
 
-The device class is the word of the driver that opened the drive. Selection and admission are elsewhere.
+The device class is the word of the driver that opened the drive, lowered where the drive names a hypervisor
+as its vendor (`devices.vendors`). Selection and admission are elsewhere.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from agent.devices import nvme, topology
+from agent.devices import nvme, topology, vendors
 from agent.devices.block import KernelBlockIo
 from agent.devices.emulated import emulated_drive
 from agent.devices.nvme import IdentifyController, IdentifyNamespace, NvmeDrive
@@ -157,7 +158,7 @@ def _report(drive: NvmeDrive) -> DriveReport:
     status_log, is_running = _status_log(drive)
     return DriveReport(
         transport=Transport.NVME.value,
-        device_class=drive.device_class.value,
+        device_class=vendors.class_of(drive.device_class, controller.pci_vendor).value,
         manufacturer=f"PCI vendor {controller.pci_vendor:04X}h",
         model=controller.model_number or NOT_OBSERVED,
         firmware=controller.firmware_revision or NOT_OBSERVED,

@@ -44,9 +44,12 @@ def kernel_ioctl(descriptor: int, request: int, buffer: bytearray) -> int:
 class IoctlTransport:
     """One controller's character device.
 
-    KNOWN GAP: an emulated controller (QEMU) is not distinguishable here, and everything behind this driver is
-    called `physical`. A virtual machine's drive would therefore be claimed as real; only the host's identity
-    and the provider's own records can tell.
+    Everything behind this driver is `physical` to it; `inventory` lowers that by the vendor id that the
+    controller names (`vendors`).
+
+    KNOWN GAP: an emulated controller under the id of a vendor of real drives stays `physical` (an older QEMU,
+    or one told to use Intel's id), and so does one under Amazon's. Such a drive would be claimed as real;
+    only the host's identity and the provider's own records can tell.
     """
 
     device_class = DeviceClass.PHYSICAL

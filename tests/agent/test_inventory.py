@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 from agent import inventory
+from agent.devices.emulated import EmulatedBlockIo
+from agent.devices.nvme import Completion, NvmeDrive
 from agent.devices.simulated import Namespace, SimulatedNvme
 from agent.errors import Code
 from agent.inventory import RefusedStorage
@@ -226,6 +228,43 @@ def test_on_images_nothing_else_of_the_machine_is_opened_whoever_runs_it(tmp_pat
         check=True,
     )
     assert run.stdout.splitlines() == ["18", "18", "opened True outside []"]
+
+
+class KernelDriven:
+    """Answers as the simulated drive does, but through the driver of real ones, as a vendor's controller."""
+
+    device_class = DeviceClass.PHYSICAL
+
+    def __init__(self, device: SimulatedNvme, pci_vendor: bytes) -> None:
+        self.device, self.pci_vendor = device, pci_vendor
+
+    def submit(self, sqe: bytes, data: bytes | int) -> Completion:
+        answer = self.device.submit(sqe, data)
+        is_identify_controller = (sqe[0], sqe[40]) == (0x06, 0x01)
+        received = self.pci_vendor + answer.data[2:] if is_identify_controller else answer.data
+        return Completion(status=answer.status, result=answer.result, data=received)
+
+
+@pytest.mark.parametrize(
+    ("pci_vendor", "expected"),
+    [
+        ("361b", "emulated"),
+        ("f41a", "emulated"),
+        ("ad15", "emulated"),
+        ("4d14", "physical"),
+        ("1b36", "physical"),
+    ],
+)
+def test_a_drive_that_names_a_hypervisor_as_its_vendor_is_emulated(
+    make_drive: Make, pci_vendor: str, expected: str
+) -> None:
+    device = make_drive("a")
+    drive = NvmeDrive(
+        name="nvme0",
+        transport=KernelDriven(device, bytes.fromhex(pci_vendor)),
+        blocks=EmulatedBlockIo(device),
+    )
+    assert inventory.report(drive).device_class == expected
 
 
 # --- on a machine (its sysfs played from files) -------------------------------------------------------------

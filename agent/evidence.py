@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
+from agent.devices.vendors import weaker
 from agent.identity import AGENT_VERSION
 from agent.journal import Kind
 from agent.journal_bodies import (
@@ -32,6 +33,7 @@ from agent.markers import PlacedMarker
 from agent.tokens import TokenRecord
 from certificate.keys import PublicKey
 from certificate.messages import JournalLine
+from certificate.sanitize_words import SanitizeStatus, Submission, Unreadable
 from certificate.statements import Evidence, Order, Seen, Statement, make, subject
 from certificate.statements.evidence import (
     Clock,
@@ -173,15 +175,18 @@ def _medium(told: Told, planned: PlannedMedium, accepted: AcceptedBody | None) -
 
 
 def _identity(planned: PlannedMedium, opened: OpenedBody | None, accepted: AcceptedBody | None) -> Medium:
-    """The device class is the driver's word at the latest look; without any it is the weakest."""
+    """The device class is the weaker word of admission and the latest look; without any it is the weakest.
+
+    A drive that no longer answers does not name its vendor, and would else be what its driver calls them all.
+    """
     report = None if opened is None else opened.report
     classes = {} if accepted is None else {entry.kind: entry.value for entry in accepted.device_classes}
-    device_class = classes.get(planned.commitment, DeviceClass.IMAGE_FILE.value)
     if report is None:
+        admitted = classes.get(planned.commitment, DeviceClass.IMAGE_FILE.value)
         return Medium(
             commitment=planned.commitment,
             transport=planned.transport,
-            device_class=DeviceClass(device_class),
+            device_class=DeviceClass(admitted),
             manufacturer=NOT_OBSERVED,
             model=NOT_OBSERVED,
             firmware=NOT_OBSERVED,
@@ -189,11 +194,12 @@ def _identity(planned: PlannedMedium, opened: OpenedBody | None, accepted: Accep
             native_capacity_bytes=NOT_OBSERVED,
             logical_block_bytes=NOT_OBSERVED,
         )
+    admitted = classes.get(planned.commitment, report.device_class)
     blocks = {namespace.logical_block_bytes for namespace in report.namespaces}
     return Medium(
         commitment=planned.commitment,
         transport=Transport(report.transport),
-        device_class=DeviceClass(report.device_class),
+        device_class=weaker(DeviceClass(report.device_class), DeviceClass(admitted)),
         manufacturer=_word(report.manufacturer),
         model=_word(report.model),
         firmware=_word(report.firmware),
@@ -210,10 +216,7 @@ def _word(text: str) -> str:
 
 
 def _namespaces(opened: OpenedBody | None, commands: Sequence[Command]) -> Iterator[Namespace]:
-    """A sanitize reaches every namespace of the subsystem, so each is covered as the last command was
-    accepted.
-    """
-    covered = commands[-1].was_accepted if commands else Seen.NO
+    covered = _is_covered(commands[-1]) if commands else Seen.NOT_OBSERVED
     for found in opened.report.namespaces if opened is not None and opened.report is not None else ():
         yield Namespace(
             nsid=found.nsid,
@@ -222,6 +225,19 @@ def _namespaces(opened: OpenedBody | None, commands: Sequence[Command]) -> Itera
             is_attached=Seen.that(found.is_attached),
             is_covered=covered,
         )
+
+
+def _is_covered(command: Command) -> Seen:
+    """Whether the namespaces were seen to be reached: a sanitize reaches each of its subsystem (NVM Express
+    Base 2.0, 5.24), but that one took place is shown by nothing less than the drive's own log of a success of
+    this very command. An accepted command has begun at most, and what was not seen was not observed.
+    """
+    try:
+        sent, after = Submission.parse(command.submission), SanitizeStatus.parse(command.status_log_after)
+    except Unreadable:
+        return Seen.NOT_OBSERVED
+    has_ended_well = after.has_succeeded and after.dword10 == sent.dword10
+    return Seen.YES if command.was_accepted is Seen.YES and has_ended_well else Seen.NOT_OBSERVED
 
 
 def _unaddressed(opened: OpenedBody | None) -> Iterator[str]:

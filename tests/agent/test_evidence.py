@@ -19,6 +19,7 @@ from certificate.keys import PublicKey
 from certificate.messages import JournalLine
 from certificate.statements import Evidence, Order, Seen
 from certificate.statements import statement as statements
+from certificate.statements.vocabulary import DeviceClass
 
 ISSUED_AT = datetime(2026, 11, 22, 10, 0, 0, tzinfo=UTC)
 
@@ -142,6 +143,68 @@ def test_without_the_acknowledgements_there_is_no_claim(story: Story) -> None:
 )
 def test_what_the_end_did_not_confirm_leaves_no_claim(story: Story, changes: dict[str, Any]) -> None:
     assert story.strengths(story.evidence(**changes)) == [0, 0]
+
+
+def retold(story: Story, kind: Kind, **changes: str) -> tuple[JournalLine, ...]:
+    """The journal with these words in the bodies of one kind of line."""
+    return tuple(
+        replace(line, body=line.body | changes) if line.kind == kind else line for line in story.told.lines
+    )
+
+
+def covered(evidence: Evidence) -> set[Seen]:
+    return {namespace.is_covered for entry in evidence.media for namespace in entry.namespaces}
+
+
+def test_namespaces_are_covered_by_an_accepted_command_that_the_drives_log_says_ended_well(
+    story: Story,
+) -> None:
+    assert covered(story.evidence()) == {Seen.YES}
+
+
+def test_an_accepted_command_alone_covers_nothing(story: Story) -> None:
+    evidence = story.evidence(tuple(line for line in story.told.lines if line.kind != Kind.ENDED))
+    assert {entry.commands[-1].was_accepted for entry in evidence.media} == {Seen.YES}
+    assert covered(evidence) == {Seen.NOT_OBSERVED}
+
+
+@pytest.mark.parametrize("accepted", ["no", "not_observed"])
+def test_a_log_of_a_success_covers_nothing_when_our_command_was_not_accepted(
+    story: Story, accepted: str
+) -> None:
+    assert covered(story.evidence(retold(story, Kind.SENT, was_accepted=accepted))) == {Seen.NOT_OBSERVED}
+
+
+@pytest.mark.parametrize(
+    "status",
+    [
+        # SSTAT (bytes 3:2): never, in progress, failed; then a success with another dword 10 (bytes 7:4).
+        *("0001" + "04020000", "0201" + "04020000", "0301" + "04020000", "0101" + "02020000"),
+    ],
+)
+def test_a_log_that_tells_of_no_success_of_our_command_covers_nothing(story: Story, status: str) -> None:
+    log = "ffff" + status + "00" * 56
+    evidence = story.evidence(retold(story, Kind.ENDED, status_log_after=log))
+    assert covered(evidence) == {Seen.NOT_OBSERVED}
+    assert story.strengths(evidence) == [0, 0]
+
+
+def test_without_a_command_nothing_is_known_to_be_covered(story: Story) -> None:
+    kinds = (Kind.START, Kind.SENT, Kind.ENDED)
+    evidence = story.evidence(tuple(line for line in story.told.lines if line.kind not in kinds))
+    assert covered(evidence) == {Seen.NOT_OBSERVED}
+
+
+def test_a_drive_that_was_emulated_when_the_order_was_accepted_stays_so(story: Story) -> None:
+    """It may stop answering, and then no longer names its vendor."""
+
+    def physical(line: JournalLine) -> JournalLine:
+        body = {key: text.replace('"emulated"', '"physical"') for key, text in line.body.items()}
+        return replace(line, body=body) if line.kind == Kind.OPENED else line
+
+    lines = tuple(physical(line) for line in story.told.lines)
+    assert lines != tuple(story.told.lines)
+    assert {each.medium.device_class for each in story.evidence(lines).media} == {DeviceClass.EMULATED}
 
 
 def test_one_drives_lines_never_speak_for_the_other(story: Story) -> None:

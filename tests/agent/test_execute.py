@@ -41,6 +41,15 @@ def test_an_honest_drive_is_erased_and_the_evidence_proves_it(make_lab: Any) -> 
     assert told == ("erased", "purge", "marker-proven", ())
 
 
+def test_a_namespace_that_is_not_attached_keeps_the_claim_at_device_reported(make_lab: Any) -> None:
+    spaces = (Namespace(nsid=1, blocks=128), Namespace(nsid=2, blocks=64, is_attached=False))
+    lab = make_lab("SN-1", namespaces=spaces)
+    order = lab.accept()
+    lab.run(order)
+    claim = lab.claim(order, "SN-1")
+    assert (claim.result, claim.grade, claim.reasons) == ("erased", "device-reported", ("MARKERS_TOO_FEW",))
+
+
 def test_the_journal_has_its_lines_in_their_order(make_lab: Any) -> None:
     lab = make_lab("SN-1")
     order = lab.accept()

@@ -15,8 +15,7 @@ from controller.store import AnchorKeeper, anchor, audit, deprovisions, identity
 MACHINE = "4d" * 16
 
 #: Leads one deprovision a few states on. Dies by its own hand right after commit DIE_AFTER, before the anchor
-#: is
-#: written, or inside the transaction of move DIE_INSIDE.
+#: is written, or inside the transaction of move DIE_INSIDE.
 WORKER = """
 import os, signal, sys
 from datetime import UTC, datetime, timedelta

@@ -1,8 +1,8 @@
 """The basis of an order: why the customer is gone and why we may, as digests and times of what was answered.
 
 Rules: one answer for every tenancy of the host, each the newest observation of its kind; a question without
-an answer makes no basis; an answer stands as it is, and `order.make_order` judges it; times are cut to whole seconds, never rounded
-up; caps are written with this order counted in.
+an answer makes no basis; an answer stands as it is, and `order.make_order` judges it; times are cut to whole
+seconds, never rounded up; caps are written with this order counted in.
 """
 
 from __future__ import annotations

@@ -287,3 +287,19 @@ def test_a_door_without_a_real_secret_or_name_does_not_open(source: str, secret:
 
 def test_the_secret_is_never_shown() -> None:
     assert SECRET not in repr(WebhookDoor(source="whmcs", secret=SECRET))
+
+
+def test_an_event_id_that_tells_something_else_the_second_time_is_a_conflict() -> None:
+    """The later one may be a renewal: its sender must not hear that it was taken."""
+
+    def refuse(**hint: Any) -> bool:
+        raise Refused(Code.ALREADY_STORED, "whmcs told something else under this event id")
+
+    application = FastAPI()
+    application.include_router(
+        router(WebhookDoor(source="whmcs", secret=SECRET), store_hint=refuse, clock=lambda: NOW)
+    )
+    with TestClient(application) as client:
+        answer = Door(client=client, store=Store()).signed(ENDED)
+    assert answer.status_code == 409
+    assert answer.json()["code"] == "ALREADY_STORED"

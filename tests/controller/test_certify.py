@@ -285,3 +285,13 @@ def test_a_place_named_twice_is_not_covered_whatever_was_said(
     said = [{**each, "state": "cleared"} for each in documents.residue_fields()]
     told = residue_of(case(residue=[*said, {**said[0], "state": second}]).summary())
     assert told[ResidueName(said[0]["name"])] is ResidueState.NOT_COVERED
+
+
+def test_a_medium_that_the_evidence_does_not_speak_of_gets_an_outcome_that_claims_nothing(
+    documents: ModuleType, case: Callable[..., Case]
+) -> None:
+    outcome = case(media=[]).outcome()
+    assert outcome.claim.result is not Result.ERASED
+    assert outcome.verification.markers_committed == 0
+    assert outcome.medium.capacity_bytes == "not_observed"
+    assert outcome.validation == "not_applicable"

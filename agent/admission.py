@@ -28,12 +28,10 @@ from certificate.errors import Malformed, Refused
 from certificate.messages import DriveReport, HostFactReport, SaltedMedium
 from certificate.statements import Order, Seen
 from certificate.statements.evidence import HostFactSeen
-from certificate.statements.medium import HostFact
+from certificate.statements.medium import MIN_HOST_FACTS, HostFact
 from certificate.statements.plan import PlannedMedium
 from certificate.statements.vocabulary import HostFactKind, Observer
 
-#: DESIGN, "On the machine": fewer could be a coincidence or a copied board.
-MIN_AGREEING_FACTS = 3
 #: Evidence and annex of one execution travel in one session line (1 MiB): what would not fit is not begun,
 #: because after the erase it would be too late. Measured, with room for a second technique and longer names:
 #: 14 kB a drive, 430 bytes a namespace, 320 bytes a marker.
@@ -115,10 +113,8 @@ def recognise(order: Order, machine: Machine) -> tuple[HostFactSeen, ...]:
     if differing:
         raise Refused(Code.HOST_MISMATCH, f"this machine has another {', '.join(differing)}")
     agreeing: set[HostFactKind] = {fact.kind for fact in seen if fact.agrees is Seen.YES}
-    if len(agreeing) < MIN_AGREEING_FACTS:
-        raise Refused(
-            Code.HOST_UNIDENTIFIED, f"{len(agreeing)} kinds of fact agree, {MIN_AGREEING_FACTS} must"
-        )
+    if len(agreeing) < MIN_HOST_FACTS:
+        raise Refused(Code.HOST_UNIDENTIFIED, f"{len(agreeing)} kinds of fact agree, {MIN_HOST_FACTS} must")
     return seen
 
 

@@ -51,6 +51,7 @@ from certificate.reasons import Effect, Reason
 from certificate.sanitize_words import SanitizeAction, SanitizeState, SanitizeStatus, Submission, Unreadable
 from certificate.selection import METHODS, SANICAP_BLOCK_ERASE, SANICAP_CRYPTO_ERASE
 from certificate.statements.evidence import Command, Evidence, Marker, Markers, MediumEvidence
+from certificate.statements.medium import MIN_HOST_FACTS
 from certificate.statements.order import Order
 from certificate.statements.outcome import Claim
 from certificate.statements.plan import PlannedMedium
@@ -70,8 +71,6 @@ from certificate.statements.vocabulary import (
 
 __all__ = ["Effect", "Reason", "judge", "may_release", "strength", "what_became", "worst"]
 
-#: DESIGN.md: host identity is the agreement of at least three facts.
-MIN_HOST_FACTS = 3
 #: One logical block. Shorter markers could agree with anything by chance.
 MIN_MARKER_BYTES = 512
 #: Room for the first block, the last and one between.

@@ -16,6 +16,7 @@ from datetime import datetime, timedelta
 from typing import ClassVar, Protocol
 
 from certificate.errors import Refused
+from certificate.statements.medium import MIN_HOST_FACTS
 from certificate.statements.statement import Seen
 from certificate.statements.vocabulary import Trigger
 from controller.errors import Code, NeedsApproval
@@ -28,9 +29,6 @@ from controller.facts import (
     TenancyFacts,
 )
 
-#: DESIGN, "On the machine": signs of a host's identity that must agree. Two may be swapped together with one
-#: part (board serial and DMI UUID with a mainboard); a third is independent of it.
-MIN_AGREEING_HOST_FACTS = 3
 #: DESIGN, *intended*: an order not dispatched for so long rests on a basis that nobody looked at since.
 MAX_INTENDED_AGE = timedelta(minutes=15)
 #: DESIGN: a manual wipe needs two people, and so does a wipe beyond a limit.
@@ -233,10 +231,8 @@ class IdentityAgrees:
     def check(self, facts: Facts, now: datetime) -> None:
         seen = facts.inventory
         agreeing = 0 if seen is None else seen.agreeing_host_facts
-        if agreeing < MIN_AGREEING_HOST_FACTS:
-            raise Refused(
-                Code.IDENTITY_UNPROVEN, f"{agreeing} host facts agree, {MIN_AGREEING_HOST_FACTS} are needed"
-            )
+        if agreeing < MIN_HOST_FACTS:
+            raise Refused(Code.IDENTITY_UNPROVEN, f"{agreeing} host facts agree, {MIN_HOST_FACTS} are needed")
         if seen is not None and seen.contradicting_host_facts:
             raise Refused(
                 Code.IDENTITY_CONTRADICTED, f"{seen.contradicting_host_facts} host facts name another host"

@@ -51,6 +51,12 @@ class Namespace(Model):
     is_covered: Seen
 
 
+#: DESIGN, "On the machine": signs of a host's identity that must agree. Two may be swapped together with one
+#: part
+#: (board serial and DMI UUID with a mainboard); a third is independent of it.
+MIN_HOST_FACTS = 3
+
+
 class HostFact(Model):
     """One sign of a host's identity, as a commitment under the host's salt."""
 
@@ -62,4 +68,4 @@ class Host(Model):
     """A host as an order names it. `commitment` is `commitment.host_commitment(facts)`."""
 
     commitment: Digest
-    facts: Annotated[tuple[HostFact, ...], Field(min_length=3, max_length=10)]
+    facts: Annotated[tuple[HostFact, ...], Field(min_length=MIN_HOST_FACTS, max_length=10)]

@@ -118,6 +118,7 @@ def _order(program: Program, ground: _Ground, *, fence: int) -> Statement[Order]
     return make_order(
         order=OrderId.from_random(program.random_bytes(NONCE_BYTES)),
         attempt=ground.case.deprovision.attempt,
+        trigger=ground.case.deprovision.trigger,
         token=program.nonce(),
         fence=fence,
         boot=BootNamed(

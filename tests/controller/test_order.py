@@ -30,6 +30,7 @@ def order_of(documents: ModuleType) -> Callable[..., Statement[Order]]:
         arguments: dict[str, Any] = {
             "order": documents.ORDER_ID,
             "attempt": 2,
+            "trigger": Trigger.ENDED,
             "token": TOKEN,
             "fence": FENCE,
             "boot": BootNamed(

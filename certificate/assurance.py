@@ -93,6 +93,7 @@ KEY_LIMIT: Final = (
     "were not observed."
 )
 ESCROW_LIMIT: Final = "It is not known whether a copy of the media key exists outside the drive."
+UNALLOCATED_LIMIT: Final = "Capacity in no namespace holds no marker: of it only the drive's word is known."
 ATTACHED_LIMIT: Final = "The agent was restarted during the erase and observed its end only."
 
 #: What an agent records of a technique that the drive refused or failed, before it sends the plan's next.
@@ -487,5 +488,7 @@ def _limits(
         return
     if entry.medium.device_class is not DeviceClass.PHYSICAL:
         yield f"The medium is of class {entry.medium.device_class.value}: nothing is shown of a real drive."
+    if entry.unallocated_capacity_bytes != 0:
+        yield UNALLOCATED_LIMIT
     for area in entry.unaddressed_areas:
         yield f"No command of this order reaches: {area}."

@@ -608,6 +608,10 @@ def test_limits_name_what_this_erase_does_not_show(case: Case) -> None:
     for attached in ("yes", "not_observed"):
         assert assurance.ATTACHED_LIMIT in case.seen("was_attached", attached).claim().limits
     assert assurance.ATTACHED_LIMIT not in case.claim().limits
+    assert assurance.UNALLOCATED_LIMIT not in case.claim().limits
+    for unallocated in (4096, "not_observed"):
+        claim = case.seen("media.0.unallocated_capacity_bytes", unallocated).claim()
+        assert assurance.UNALLOCATED_LIMIT in claim.limits
     assert any(
         "boot partition 1" in limit
         for limit in case.seen("media.0.unaddressed_areas", ["boot partition 1"]).claim().limits

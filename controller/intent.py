@@ -44,6 +44,11 @@ class _Ground:
     hello_asked_at: datetime
     anchor: Anchor
 
+    def says_the_same_as(self, other: _Ground) -> bool:
+        """Whether an order built on either would be the same; the log may have grown in between."""
+        mine = (self.plan, self.basis, self.hello_nonce, self.case.boot, self.case.known)
+        return mine == (other.plan, other.basis, other.hello_nonce, other.case.boot, other.case.known)
+
 
 def intend(program: Program, key: DeprovisionId, *, fence: int) -> None:
     """Signs and stores the order and moves to `intended`. Raises LostRace when somebody moved first."""
@@ -57,7 +62,7 @@ def intend(program: Program, key: DeprovisionId, *, fence: int) -> None:
     with program.store.transaction() as tx:
         now = program.clock()
         again = _ground(tx, program, key, ledger_seq=seq, ledger_head=head)
-        if again.basis != ground.basis or again.hello_nonce != ground.hello_nonce:
+        if not again.says_the_same_as(ground):
             raise LostRace(key, State.APPROVED, fence)
         order = statement.predicate
         orders.intend(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -18,7 +19,7 @@ from controller.facts import Effect
 from controller.lifecycle import Move
 from controller.observe import source
 from controller.states import State
-from controller.store import deprovisions, effects_begun, log_rows, orders
+from controller.store import deprovisions, effects_begun, log_rows, orders, plans
 from controller.store.deprovisions import Deprovision
 
 
@@ -200,7 +201,24 @@ def ask_again(world: Any) -> None:
     ask_source(world)
 
 
-@pytest.mark.parametrize("change", [renew, hint, ask_again])
+def replan(world: Any) -> None:
+    """Another plan of the same boot: what was signed would no longer be what is planned."""
+    with world.program.store.transaction() as tx:
+        case = cases.load(tx, world.key)
+        assert case.plan is not None
+        text = json.loads(case.plan.text)
+        text["residue"] = text["residue"][:-1]
+        plans.record(
+            tx,
+            world.key,
+            attempt=1,
+            text=json.dumps(text, separators=(",", ":")).encode(),
+            boot_id=case.plan.boot_id,
+            now=world.now(),
+        )
+
+
+@pytest.mark.parametrize("change", [renew, hint, ask_again, replan])
 def test_an_order_is_not_stored_where_an_answer_came_while_it_was_signed(
     world_in: Callable[[State], Any], monkeypatch: pytest.MonkeyPatch, change: Callable[[Any], None]
 ) -> None:

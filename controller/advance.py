@@ -109,6 +109,8 @@ def _move(tx: Connection, step: Step, decision: Move, now: datetime) -> None:
             new=decision.to,
             next_due_at=None if decision.to.is_terminal else now,
             because=Refused(Code.PERSON_MUST_DECIDE, decision.reason) if is_lost else None,
+            is_command=decision.is_command,
+            begins_attempt=decision.begins_attempt,
         ),
         now=now,
     )

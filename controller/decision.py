@@ -17,6 +17,10 @@ class Move:
     to: State
     reason: str
     effect: Effect | None = None
+    #: A person's command leads here (`states.Transition.is_command`).
+    is_command: bool = False
+    #: `retry`: the next attempt begins.
+    begins_attempt: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -66,6 +66,15 @@ class Code(RefusalCode):
     # any change of state (store, advance)
     # lifecycle, advance
     PERSON_MUST_DECIDE = "PERSON_MUST_DECIDE", "See expunge show for what is known; only a command leads on."
+    # exits
+    EXIT_TOO_EARLY = (
+        "EXIT_TOO_EARLY",
+        "Wait a little more than a minute: the agent's last permission dies by itself.",
+    )
+    EXIT_NOT_OPEN = (
+        "EXIT_NOT_OPEN",
+        "See expunge show for what became of the order; another way out is open.",
+    )
     LOST_RACE = "LOST_RACE", "Nothing to repair: the other worker's move stands; look again."
     # guards: has the customer left
     TENANCY_NONE_KNOWN = (
@@ -96,6 +105,15 @@ class Code(RefusalCode):
         "DISPOSITION_REFUSES",
         "Only a rented host is wiped because a tenancy ended; two operators declare a disposition.",
     )
+    DISPOSITION_UNDECLARED = (
+        "DISPOSITION_UNDECLARED",
+        "Two operators declare the host stock or internal (expunge hosts declare), over an empty list.",
+    )
+    INTAKE_CLOSED = (
+        "INTAKE_CLOSED",
+        "Compare the source's endings with what you expect; two operators then lift the breaker (thaw).",
+    )
+    CALLED_BACK = "CALLED_BACK", "Nothing to repair: the host is on its way back to its customer."
     TIME_UNTRUSTED = (
         "TIME_UNTRUSTED",
         "Correct the controller's clock (NTP) or the source's; nothing irreversible starts meanwhile.",

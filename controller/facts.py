@@ -79,6 +79,21 @@ class Answer(StrEnum):
     UNKNOWN = "unknown"
 
 
+class Exit(StrEnum):
+    """What an operator may command of one deprovision; all but `restore` only out of `needs_operator`."""
+
+    #: Agent and drives are asked again; nothing is issued.
+    REPROBE = "reprobe"
+    #: A new attempt: new plan, new approvals, new token.
+    RETRY = "retry"
+    #: The host goes back to whom it was taken from; from every state in which nothing was dispatched, too.
+    RESTORE = "restore"
+    #: Two people attest the physical destruction of the media.
+    DESTROY = "destroy"
+    #: Kept out of service.
+    CLOSE = "close"
+
+
 class Disposition(StrEnum):
     RENTED = "rented"
     STOCK = "stock"
@@ -248,6 +263,25 @@ class HoldFacts:
 
 
 @dataclass(frozen=True, kw_only=True)
+class DeclarationFacts:
+    """The standing declaration of a host's disposition by operators who count, over an empty list."""
+
+    disposition: Disposition
+    #: Fingerprints of the different keys that signed it.
+    keyids: frozenset[str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class CommandFacts:
+    """The newest command of operators for this deprovision that is neither carried out nor void."""
+
+    exit: Exit
+    #: Fingerprints of the different keys that signed it.
+    keyids: frozenset[str]
+    commanded_at: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
 class EffectBegun:
     """An effect is recorded before its first byte, so that a crash cannot hide that it may have happened."""
 
@@ -272,6 +306,8 @@ class Facts:
     deadline_at: datetime | None
     trigger: Trigger
     disposition: Disposition
+    #: What operators declared of the host; None where nobody did.
+    declaration: DeclarationFacts | None
     data_class: str
     #: Fixed when the deprovision was created; nothing is touched before.
     grace_until: datetime
@@ -314,6 +350,8 @@ class Facts:
     holds: tuple[HoldFacts, ...]
     #: Frozen by people, or since the store was found older than its anchor.
     is_frozen: bool
+    #: No breaker has tripped: what the source says of endings is not in doubt as a whole.
+    is_intake_open: bool
     #: Names of the caps that one more wipe would exceed now.
     limits_reached: tuple[str, ...]
     #: The anchor outside the database agrees with the ledger's head and epoch, compared in this transaction.
@@ -322,6 +360,7 @@ class Facts:
     are_notices_settled: bool
     #: Another deprovision of this host has an order that was not withdrawn or finished.
     has_live_order_elsewhere: bool
+    command: CommandFacts | None
     #: The newest beginning of each effect in this attempt (isolate and restore: in any attempt).
     effects_begun: tuple[EffectBegun, ...]
 
@@ -343,6 +382,16 @@ class Facts:
     def is_new(self, seen: Observation) -> bool:
         """Whether it was asked after the instant from which answers count here."""
         return _is_after(seen.asked_at, self.basis_since)
+
+    @property
+    def was_never_let(self) -> bool:
+        """The deprovision is about no tenancy: a host in stock, or one of the provider's own."""
+        return self.tenancy is None
+
+    @property
+    def is_called_back(self) -> bool:
+        """An operator commanded to give the host back."""
+        return self.command is not None and self.command.exit is Exit.RESTORE
 
     @property
     def own_tenancy(self) -> TenancyFacts | None:

@@ -94,18 +94,48 @@ class ClockIsTrusted:
             )
 
 
-class HostIsRented:
-    """Refuses every disposition but `rented`; `unknown` is never wiped.
+class NotCalledBack:
+    """Refuses once an operator commanded to give the host back to its customer."""
 
-    KNOWN GAP: a `stock` or `internal` host is wiped by hand on two operators' declaration, which is not a
-    fact here yet; until then it is refused, whatever the trigger.
+    questions: ClassVar[tuple[Question, ...]] = ()
+
+    def check(self, facts: Facts, now: datetime) -> None:
+        if facts.is_called_back:
+            raise Refused(Code.CALLED_BACK, "an operator commanded to give the host back")
+
+
+class IntakeIsOpen:
+    """Refuses while a breaker stands: the source says so many endings that none of them is believed."""
+
+    questions: ClassVar[tuple[Question, ...]] = ()
+
+    def check(self, facts: Facts, now: datetime) -> None:
+        if not facts.is_intake_open:
+            raise Refused(Code.INTAKE_CLOSED, "a breaker tripped over what the source says")
+
+
+class DispositionAllowsIt:
+    """Refuses every disposition but `rented` where a tenancy ends; a host that was never let is wiped by hand
+    only, as `stock` or `internal`, declared by two operators. `unknown` is never wiped.
     """
 
     questions: ClassVar[tuple[Question, ...]] = ()
 
     def check(self, facts: Facts, now: datetime) -> None:
-        if facts.disposition is not Disposition.RENTED:
+        allowed = _NEVER_LET if facts.was_never_let else _LET
+        if facts.disposition not in allowed:
             raise Refused(Code.DISPOSITION_REFUSES, f"the disposition of {facts.host} is {facts.disposition}")
+        if not facts.was_never_let:
+            return
+        if facts.trigger is not Trigger.MANUAL:
+            raise Refused(Code.DISPOSITION_REFUSES, f"no tenancy of {facts.host} can have ended")
+        declared = facts.declaration
+        if declared is None or declared.disposition is not facts.disposition:
+            raise Refused(Code.DISPOSITION_UNDECLARED, f"nobody declared {facts.host} {facts.disposition}")
+        if len(declared.keyids) < TWO_PEOPLE:
+            raise Refused(
+                Code.DISPOSITION_UNDECLARED, f"{len(declared.keyids)} of {TWO_PEOPLE} operators declared it"
+            )
 
 
 class TenancyListIsCompleteAndFresh:
@@ -120,6 +150,10 @@ class TenancyListIsCompleteAndFresh:
         if seen.is_complete is not Seen.YES:
             raise Refused(Code.TENANCY_LIST_UNKNOWN, "the source does not vouch that its list is complete")
         known = {str(tenancy.tenancy) for tenancy in facts.tenancies}
+        if facts.was_never_let:
+            if known or seen.names:
+                raise Refused(Code.TENANCY_REMAINS, f"{facts.host} is or was let: {sorted(seen.names)}")
+            return
         if not known or not seen.names:
             raise Refused(
                 Code.TENANCY_NONE_KNOWN, f"{len(seen.names)} tenancies at the source, {len(known)} here"
@@ -137,11 +171,16 @@ class TenancyListIsCompleteAndFresh:
 
 
 class EveryTenancyEnded:
-    """Refuses unless each tenancy of the host was seen `ended` after its last hint or change (rule 2)."""
+    """Refuses unless each tenancy of the host was seen `ended` after its last hint or change (rule 2).
+
+    Of a host that was never let the list must say so (`TenancyListIsCompleteAndFresh`).
+    """
 
     questions: ClassVar[tuple[Question, ...]] = (Question.SUBSCRIPTION,)
 
     def check(self, facts: Facts, now: datetime) -> None:
+        if facts.was_never_let and not facts.tenancies:
+            return
         if not facts.tenancies:
             raise Refused(Code.TENANCY_NONE_KNOWN, f"{facts.host} has no tenancy")
         answers = {tenancy.tenancy: facts.answer(tenancy, now) for tenancy in facts.tenancies}
@@ -164,6 +203,8 @@ class NoOtherTenancyTouchesTheHost:
 
     def check(self, facts: Facts, now: datetime) -> None:
         own = facts.own_tenancy
+        if facts.was_never_let and not facts.tenancies:
+            return
         if own is None:
             raise Refused(
                 Code.TENANCY_LIST_DIFFERS, f"{facts.tenancy} is not a tenancy of {facts.host} (any more)"
@@ -382,12 +423,16 @@ def _is_earlier(other: TenancyFacts, own: TenancyFacts) -> bool:
     return other.ends_at is not None and own.ends_at is not None and other.ends_at <= own.ends_at
 
 
-_MAY_WE: tuple[Guard, ...] = (StoreIsCurrent(), NotFrozen(), NotHeld())
+_LET = frozenset({Disposition.RENTED})
+_NEVER_LET = frozenset({Disposition.STOCK, Disposition.INTERNAL})
+
+_MAY_WE: tuple[Guard, ...] = (StoreIsCurrent(), NotFrozen(), NotHeld(), NotCalledBack())
 
 #: The list is asked for after the answers, because a contrary answer is a change that voids an earlier list.
 _HAS_THE_CUSTOMER_LEFT: tuple[Guard, ...] = (
     ClockIsTrusted(),
-    HostIsRented(),
+    IntakeIsOpen(),
+    DispositionAllowsIt(),
     EveryTenancyEnded(),
     TenancyListIsCompleteAndFresh(),
     NoOtherTenancyTouchesTheHost(),

@@ -91,6 +91,7 @@ def facts_of(
         deadline_at=row.deadline_at,
         trigger=row.trigger,
         disposition=case.host.disposition,
+        declaration=None,
         data_class=row.data_class,
         grace_until=row.grace_until,
         dwell=timedelta(seconds=row.dwell_seconds),
@@ -125,10 +126,12 @@ def facts_of(
             if stop.host is not None
         ),
         is_frozen=any(stop.host is None for stop in stopped),
+        is_intake_open=True,
         limits_reached=limits.reached(tx, program.configuration.limits, case, now=now),
         is_store_current=not program.keeper.compare(tx).is_frozen,
         are_notices_settled=program.notice is None or bool(effects_begun.notices_of(tx, case.id)),
         has_live_order_elsewhere=bool(orders.live_elsewhere(tx, case.host.id, besides=case.id)),
+        command=None,
         effects_begun=_effects_begun(tx, case),
     )
 

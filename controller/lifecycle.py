@@ -12,6 +12,9 @@ Rules this module holds:
   answered by a final `absent`, isolation undone *and read back*, then `cancelled`. Another live tenancy of
   the host, an unknown answer or a missing one neither cancels nor goes on. After that acknowledgement it
   alarms: no running command is interrupted, but no further irreversible start is acknowledged either.
+  An operator's `restore` goes the same way (`way_back`).
+- Out of `needs_operator` lead only commands of operators (`exits`). After `reprobe` the agent is asked and
+  nothing is acknowledged any more.
 - Every running state has a deadline with its reason (`DEADLINES`); it leads to a person. Not from `erasing`
   before 60 s plus drift after the last acknowledgement, when the agent can no longer begin anything.
 - While the store is frozen or older than its anchor, nothing moves but `erasing` to a person (rule 7).
@@ -27,11 +30,11 @@ from typing import assert_never
 
 from certificate.errors import Refused
 from certificate.messages import TokenState
-from certificate.statements.statement import Seen
 from certificate.statements.vocabulary import Result, ValidationDecision
 from controller.deadlines import DEADLINES, deadline, overdue
 from controller.decision import Decision, Move, Refuse, Wait
 from controller.errors import Code
+from controller.exits import out_of_needs_operator
 from controller.facts import Answer, Effect, Facts, Question
 from controller.guards import (
     GUARDS_TO_ACKNOWLEDGE,
@@ -50,6 +53,7 @@ from controller.guards import (
 )
 from controller.pace import questions, refuse, wait
 from controller.states import State
+from controller.way_back import CAME_BACK, give_back, is_restored, way_back, why_given_back
 
 __all__ = [
     "DEADLINES",
@@ -86,7 +90,7 @@ def decide(facts: Facts, now: datetime) -> Decision:
         return Wait(reason=facts.state.sentence, until=None)
     if facts.state not in {State.ERASING, State.NEEDS_OPERATOR} and failing(GUARDS_TO_CONCLUDE, facts, now):
         return refuse(facts, now, failing(_GUARDS.get(facts.state, GUARDS_TO_CONCLUDE), facts, now))
-    if facts.state.is_reversible and (early := _cancelling(facts, now) or overdue(facts, now)):
+    if facts.state.is_reversible and (early := way_back(facts, now) or overdue(facts, now)):
         return early
     match facts.state:
         case State.SCHEDULED:
@@ -110,7 +114,7 @@ def decide(facts: Facts, now: datetime) -> Decision:
         case State.CERTIFIED:
             return _certified(facts, now)
         case State.NEEDS_OPERATOR:
-            return _needs_operator(facts, now)
+            return out_of_needs_operator(facts, now)
         case State.RELEASED | State.CANCELLED | State.DESTROYED | State.CLOSED:
             return Wait(reason=facts.state.sentence, until=None)
         case _:
@@ -131,6 +135,8 @@ def may_acknowledge(
         raise Refused(Code.NOT_ERASING, f"{facts.deprovision} is {facts.state}")
     if order is None or order.dispatched_at is None or order.is_withdrawn or order.is_absent_final:
         raise Refused(Code.NOT_THIS_ORDER, "no order of this attempt is with the agent")
+    if facts.entered_at > order.dispatched_at:
+        raise Refused(Code.NOT_ERASING, f"{order.order} is only asked about since it needed an operator")
     if token != order.token or boot_id != order.boot_id:
         raise Refused(Code.NOT_THIS_ORDER, f"{step!r} is of another token or boot than {order.order}")
     require(GUARDS_TO_CONCLUDE, facts, now)
@@ -250,56 +256,6 @@ def _restart(facts: Facts) -> str | None:
     return None
 
 
-# --- the customer came back ---------------------------------------------------------------------------------
-
-
-def _returned(facts: Facts, now: datetime) -> bool:
-    """Whether the source freshly says that the customer of this very tenancy stays."""
-    own = facts.own_tenancy
-    return own is not None and facts.answer(own, now) in {Answer.ACTIVE, Answer.PENDING}
-
-
-def _cancelling(facts: Facts, now: datetime) -> Decision | None:
-    """The way to `cancelled`, one step of it; None where the customer did not come back."""
-    return _way_back(facts, now) if _returned(facts, now) else None
-
-
-def _way_back(facts: Facts, now: datetime) -> Decision:
-    order = facts.order
-    was_sent = order is not None and order.dispatched_at is not None
-    if facts.has_open_earlier_order or (
-        order is not None and was_sent and (order.is_acknowledged or not order.is_absent_final)
-    ):
-        return Move(
-            to=State.NEEDS_OPERATOR, reason="the customer came back, but an order may have been begun before"
-        )
-    late = overdue(facts, now)
-    if order is not None and not was_sent and not order.is_withdrawn:
-        reason = "the customer came back: withdrawing the order"
-        return late or wait(facts, now, reason, effect=Effect.WITHDRAW_ORDER, is_alarm=True)
-    if _is_restored(facts, now):
-        return Move(to=State.CANCELLED, reason="the customer came back, and the host is read back as theirs")
-    return late or wait(
-        facts,
-        now,
-        "the customer came back: undoing the quarantine",
-        effect=Effect.RESTORE,
-        ask=(Question.ISOLATION,),
-        is_alarm=True,
-    )
-
-
-def _is_restored(facts: Facts, now: datetime) -> bool:
-    """Nobody ever touched the network, or the last to touch it restored it and the switch says so."""
-    isolated_at, restored_at = facts.begun_at(Effect.ISOLATE), facts.begun_at(Effect.RESTORE)
-    if isolated_at is None and restored_at is None:
-        return facts.state is State.SCHEDULED
-    if restored_at is None or (isolated_at is not None and isolated_at >= restored_at):
-        return False
-    seen = facts.isolation
-    return seen is not None and facts.is_isolation_read(now) and seen.tenant_side_cut is Seen.NO
-
-
 # --- the point of no return is passed -----------------------------------------------------------------------
 
 
@@ -316,19 +272,19 @@ def _erasing(facts: Facts, now: datetime) -> Decision:
         return _absent(facts, now)
     if late := overdue(facts, now):
         return late
-    has_returned = _returned(facts, now)
-    if has_returned and not order.is_acknowledged:
+    why_back = why_given_back(facts, now)
+    if why_back is not None and not order.is_acknowledged:
         return wait(
             facts,
             now,
-            "the customer came back: nothing is acknowledged, and the agent is asked never to begin",
+            f"{why_back}: nothing is acknowledged, and the agent is asked never to begin",
             effect=_follows(facts),
             ask=(Question.FINAL_ABSENCE,),
             is_alarm=True,
         )
     reason = f"the agent says {facts.token_state}"
-    if has_returned:
-        reason += "; the customer came back after the first irreversible step"
+    if why_back is not None:
+        reason += f"; {why_back} after the first irreversible step"
     is_undelivered = facts.token_state is TokenState.ABSENT and now >= order.dispatched_at + DELIVERY_TIME
     return wait(
         facts,
@@ -336,7 +292,7 @@ def _erasing(facts: Facts, now: datetime) -> Decision:
         reason,
         effect=_follows(facts),
         ask=(Question.FINAL_ABSENCE if is_undelivered else Question.AGENT_STATUS,),
-        is_alarm=has_returned,
+        is_alarm=why_back is not None,
     )
 
 
@@ -355,10 +311,12 @@ def _judging(facts: Facts, now: datetime) -> Decision:
 
 def _absent(facts: Facts, now: datetime) -> Decision:
     """The agent will never begin: back to the customer who returned, otherwise a person decides."""
+    if (back := way_back(facts, now)) is not None:
+        return back
     answer = _answer_since_the_absence(facts, now)
     match answer:
         case Answer.ACTIVE | Answer.PENDING:
-            return _way_back(facts, now)
+            return give_back(facts, now, CAME_BACK)
         case Answer.ENDED:
             return Move(
                 to=State.NEEDS_OPERATOR, reason="the agent will never begin: a final absent is signed"
@@ -418,20 +376,8 @@ def _validated(facts: Facts, now: datetime) -> Decision:
 
 
 def _certified(facts: Facts, now: datetime) -> Decision:
-    if _is_restored(facts, now):
+    if is_restored(facts, now):
         return Move(to=State.RELEASED, reason="the quarantine is read back as undone")
     return overdue(facts, now) or wait(
         facts, now, "undoing the quarantine", effect=Effect.RESTORE, ask=(Question.ISOLATION,)
     )
-
-
-def _needs_operator(facts: Facts, now: datetime) -> Decision:
-    """Nothing moves. What was begun is finished on paper: an unsent order withdrawn, bad outcomes logged."""
-    order = facts.order
-    effect = None
-    if not failing(GUARDS_TO_CONCLUDE, facts, now):
-        if order is not None and order.dispatched_at is None and not order.is_withdrawn:
-            effect = Effect.WITHDRAW_ORDER
-        elif facts.is_evidence_in and not facts.are_outcomes_logged:
-            effect = Effect.CERTIFY if facts.verdicts else Effect.JUDGE
-    return wait(facts, now, "waits for an operator's command", effect=effect, is_alarm=_returned(facts, now))

@@ -26,6 +26,7 @@ from certificate.trust import TrustRoot
 from controller.api import webhook
 from controller.api.desk import Desk
 from controller.api.listener import Served, tcp_socket, unix_socket
+from controller.api.routers import routers
 from controller.api.server import application
 from controller.bundles import SignedFiles
 from controller.configuration import Configuration
@@ -89,7 +90,8 @@ def serve(
                 ended_early.set()
                 stop.set()
 
-        served = Served(application(desk), unix_socket(home.socket), name="serve.sock", ended=ended)
+        app = application(desk, routers(program, wake=dispatch.wake))
+        served = Served(app, unix_socket(home.socket), name="serve.sock", ended=ended)
         at_end.callback(served.stop)
         at_end.callback(home.socket.unlink, missing_ok=True)
         if (webhooks := _webhooks(home, configuration, desk, ended)) is not None:

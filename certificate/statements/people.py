@@ -54,6 +54,10 @@ class DecisionKind(StrEnum):
     DESTROY = "destroy"
     WAIVE_NOTICE = "waive_notice"
     EXIT = "exit"
+    #: A wipe by hand is begun: the host is taken out of reach and read. Its plan needs approvals of its own.
+    WIPE = "wipe"
+    #: A list of drives becomes the host's expected set.
+    DRIVES = "drives"
 
 
 class Decision(Predicate):

@@ -7,13 +7,14 @@ and whether more people would help; anything else that goes wrong is 500 and in 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Annotated, Protocol, TypeVar
 
 import structlog
-from fastapi import FastAPI, Query, Request, Response
+from fastapi import APIRouter, FastAPI, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import JSONResponse
+from pydantic import BaseModel
 
 from certificate.errors import Refused
 from certificate.identifiers import DeprovisionId
@@ -52,60 +53,65 @@ class Answers(Protocol):
     def check_ledger(self) -> LedgerChecked: ...
 
 
-QuestionT = TypeVar("QuestionT", NewHost, Hint)
+QuestionT = TypeVar("QuestionT", bound=BaseModel)
 
 
-def application(desk: Answers) -> FastAPI:
-    """The routes, ready to be served."""
+def application(desk: Answers, routers: Sequence[APIRouter] = ()) -> FastAPI:
+    """The routes, ready to be served; `routers` bring those of other rooms."""
     app = FastAPI(title="expunge serve", docs_url=None, redoc_url=None, openapi_url=None)
     app.add_exception_handler(Refused, _refuse)
 
+    for router in routers:
+        app.include_router(router)
+
     @app.post("/v1/hints")
     async def tell(request: Request) -> Response:
-        return await _asked(request, Hint, desk.tell)
+        return await asked(request, Hint, desk.tell)
 
     @app.post("/v1/hosts")
     async def add_host(request: Request) -> Response:
-        return await _asked(request, NewHost, desk.add_host)
+        return await asked(request, NewHost, desk.add_host)
 
     @app.get("/v1/hosts")
     def hosts() -> Response:
-        return _answer(desk.hosts())
+        return answer(desk.hosts())
 
     @app.get("/v1/status")
     def status() -> Response:
-        return _answer(desk.status())
+        return answer(desk.status())
 
     @app.get("/v1/deprovisions/{key}")
     def story(key: str) -> Response:
-        return _answer(desk.story(DeprovisionId.parse(key)))
+        return answer(desk.story(DeprovisionId.parse(key)))
 
     @app.get("/v1/deprovisions/{key}/certificate")
     def certificate(key: str, annex: Annotated[int, Query(ge=0, le=1)] = 0) -> Response:
-        return _answer(desk.certificate(DeprovisionId.parse(key), with_annex=annex == 1))
+        return answer(desk.certificate(DeprovisionId.parse(key), with_annex=annex == 1))
 
     @app.get("/v1/ledger")
     def ledger_page(from_seq: Annotated[int, Query(ge=1)]) -> Response:
-        return _answer(desk.ledger_page(from_seq=from_seq))
+        return answer(desk.ledger_page(from_seq=from_seq))
 
     @app.get("/v1/ledger/check")
     def check_ledger() -> Response:
-        return _answer(desk.check_ledger())
+        return answer(desk.check_ledger())
 
     return app
 
 
-async def _asked(request: Request, kind: type[QuestionT], ask: Callable[[QuestionT], Document]) -> Response:
+async def asked(request: Request, kind: type[QuestionT], ask: Callable[[QuestionT], Document]) -> Response:
+    """The answer to a body read as `kind`, bounded and strict; `ask` runs on a thread."""
     body = bytearray()
     async for chunk in request.stream():
         body += chunk
         if len(body) > MAX_BODY_BYTES:
             break
     question = read_model(bytes(body), kind, what="question", max_bytes=MAX_BODY_BYTES)
-    return _answer(await run_in_threadpool(ask, question))
+    return answer(await run_in_threadpool(ask, question))
 
 
-def _answer(document: Document) -> Response:
+def answer(document: Document) -> Response:
+    """The document as JSON."""
     return Response(document.model_dump_json(), media_type="application/json")
 
 

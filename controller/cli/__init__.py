@@ -9,7 +9,31 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-__all__ = ["certificate", "hook", "hosts", "init", "ledger", "serve", "show", "status"]
+__all__ = [
+    "approve",
+    "attention",
+    "certificate",
+    "close",
+    "destroy",
+    "freeze",
+    "holds",
+    "hook",
+    "hosts",
+    "init",
+    "ledger",
+    "media",
+    "notices",
+    "operators",
+    "reconcile",
+    "reprobe",
+    "restore",
+    "retry",
+    "serve",
+    "show",
+    "status",
+    "thaw",
+    "wipe",
+]
 
 
 def init(argv: Sequence[str]) -> int:
@@ -50,6 +74,81 @@ def certificate(argv: Sequence[str]) -> int:
 def ledger(argv: Sequence[str]) -> int:
     """Check or export the controller's memory."""
     return _run("ledger", argv)
+
+
+def operators(argv: Sequence[str]) -> int:
+    """Whose decisions count: enrol, list, revoke."""
+    return _run("operators", argv)
+
+
+def holds(argv: Sequence[str]) -> int:
+    """Keep hosts from being wiped: set, list, release a hold."""
+    return _run("holds", argv)
+
+
+def freeze(argv: Sequence[str]) -> int:
+    """Stop everything that is not yet irreversible; anybody may."""
+    return _run("freeze", argv)
+
+
+def thaw(argv: Sequence[str]) -> int:
+    """Lift a freeze or a tripped breaker; two operators."""
+    return _run("thaw", argv)
+
+
+def wipe(argv: Sequence[str]) -> int:
+    """Show what a wipe by hand would do, or request it."""
+    return _run("wipe", argv)
+
+
+def approve(argv: Sequence[str]) -> int:
+    """Approve the plan with this digest."""
+    return _run("approve", argv)
+
+
+def attention(argv: Sequence[str]) -> int:
+    """What waits for a person, grouped by cause."""
+    return _run("attention", argv)
+
+
+def restore(argv: Sequence[str]) -> int:
+    """Give a quarantined host back to its customer and hold it."""
+    return _run("restore", argv)
+
+
+def reprobe(argv: Sequence[str]) -> int:
+    """Ask agent and drives again; nothing is issued."""
+    return _run("reprobe", argv)
+
+
+def retry(argv: Sequence[str]) -> int:
+    """Begin a new attempt of a deprovision that needs an operator."""
+    return _run("retry", argv)
+
+
+def destroy(argv: Sequence[str]) -> int:
+    """Attest, with a second person, that a host's media were destroyed."""
+    return _run("destroy", argv)
+
+
+def close(argv: Sequence[str]) -> int:
+    """End a case; the host is kept out of service."""
+    return _run("close", argv)
+
+
+def reconcile(argv: Sequence[str]) -> int:
+    """Let a restored or copied store work again; two operators."""
+    return _run("reconcile", argv)
+
+
+def media(argv: Sequence[str]) -> int:
+    """The register of drives that left their host."""
+    return _run("media", argv)
+
+
+def notices(argv: Sequence[str]) -> int:
+    """What customers were told: list, or waive with a second person."""
+    return _run("notices", argv)
 
 
 def _run(verb: str, argv: Sequence[str]) -> int:

@@ -173,6 +173,7 @@ class Story:
             deadline_at=None,
             trigger=Trigger.ENDED,
             disposition=f.Disposition.RENTED,
+            declaration=None,
             data_class="default",
             grace_until=self.T0 - 20 * self.HOUR,
             dwell=30 * self.SECOND,
@@ -203,11 +204,13 @@ class Story:
             does_bundle_verify=is_past[State.VALIDATED],
             holds=(),
             is_frozen=False,
+            is_intake_open=True,
             limits_reached=(),
             is_store_current=True,
             are_notices_settled=True,
             has_live_order_elsewhere=False,
             basis_since=None,
+            command=None,
             effects_begun=(self.begun(f.Effect.ISOLATE, ago=4 * self.HOUR),)
             if is_past[State.QUARANTINED]
             else (),

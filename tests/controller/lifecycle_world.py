@@ -190,6 +190,7 @@ class World:
             deadline_at=None,
             trigger=Trigger.ENDED,
             disposition=Disposition.RENTED,
+            declaration=None,
             data_class="default",
             grace_until=START + 10 * SECOND,
             dwell=5 * SECOND,
@@ -241,6 +242,8 @@ class World:
             if self.is_held
             else (),
             is_frozen=self.is_frozen,
+            is_intake_open=True,
+            command=None,
             limits_reached=(),
             is_store_current=True,
             are_notices_settled=True,

@@ -95,7 +95,7 @@ CASES = (
     ),
     Case(
         name="a host of unknown disposition",
-        guard=guards.HostIsRented,
+        guard=guards.DispositionAllowsIt,
         code="DISPOSITION_REFUSES",
         spoil=lambda story, facts: replace(facts, disposition=Disposition.UNKNOWN),
     ),

@@ -1,0 +1,142 @@
+"""The ways out of `needs_operator`: commands of operators, and what must be so before they are carried out.
+
+Rules this module holds (DESIGN, "One deprovision" and rule 4); it is pure:
+- A command is of this very stay in `needs_operator`; an older one is void. Only `restore` outlives a change
+  of state within its attempt. Enough different people signed it (`PEOPLE_TO_LEAVE`).
+- First what was begun is finished on paper: an unsent order is withdrawn, outcomes that do not say `erased`
+  are signed and logged.
+- No way out before the agent said `done` or a final `absent`, or 60 s plus drift after the last
+  acknowledgement granted: until then it may still begin something.
+- `reprobe` asks about an order that was dispatched, and issues nothing. `retry` begins a new attempt.
+  `restore` is open only if no order of any attempt was dispatched, or each dispatched one was answered by a
+  final `absent`. `destroy` and `close` leave the host out of service.
+- While the store is frozen or older than its anchor nothing leads out.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import assert_never
+
+from certificate.errors import Refused
+from certificate.messages import TokenState
+from controller.deadlines import ACKNOWLEDGEMENT_LIFE, DRIFT
+from controller.decision import Decision, Move
+from controller.errors import Code, NeedsApproval
+from controller.facts import CommandFacts, Effect, Exit, Facts
+from controller.guards import GUARDS_TO_CONCLUDE, failing
+from controller.pace import refuse, wait
+from controller.states import State
+from controller.way_back import CALLED_BACK, give_back, has_returned, may_have_begun
+
+#: Physical destruction is attested by two; whatever else leads out destroys nothing by itself. A batch is
+#: reviewed by a second person whatever it commands; whoever takes it in holds that.
+PEOPLE_TO_LEAVE: dict[Exit, int] = {
+    Exit.REPROBE: 1,
+    Exit.RETRY: 1,
+    Exit.RESTORE: 1,
+    Exit.DESTROY: 2,
+    Exit.CLOSE: 1,
+}
+
+
+def out_of_needs_operator(facts: Facts, now: datetime) -> Decision:
+    """Nothing moves by itself. What was begun is finished on paper, then a command is carried out."""
+    is_alarm = has_returned(facts, now)
+    if stopped := failing(GUARDS_TO_CONCLUDE, facts, now):
+        if facts.command is None:
+            return wait(facts, now, "waits for an operator's command", is_alarm=is_alarm)
+        return refuse(facts, now, stopped)
+    command = standing_command(facts)
+    if (effect := unfinished_paper(facts)) is not None:
+        return wait(facts, now, _waiting(command), effect=effect, is_alarm=is_alarm)
+    if command is None:
+        return wait(facts, now, _waiting(None), is_alarm=is_alarm)
+    try:
+        require_exit(facts, now, command)
+    except Refused as refusal:
+        reason = f"{command.exit} is commanded; {refusal.code.value}: {refusal.reason}"
+        return wait(facts, now, reason, until=_settles_at(facts), is_alarm=is_alarm)
+    return _carried_out(facts, now, command)
+
+
+def standing_command(facts: Facts) -> CommandFacts | None:
+    """The command of this stay; None where the newest is older than it."""
+    command = facts.command
+    if command is None:
+        return None
+    return command if command.exit is Exit.RESTORE or command.commanded_at >= facts.entered_at else None
+
+
+def unfinished_paper(facts: Facts) -> Effect | None:
+    """What still has to be signed about what was begun."""
+    order = facts.order
+    if order is not None and order.dispatched_at is None and not order.is_withdrawn:
+        return Effect.WITHDRAW_ORDER
+    if facts.is_evidence_in and not facts.are_outcomes_logged:
+        return Effect.CERTIFY if facts.verdicts else Effect.JUDGE
+    return None
+
+
+def require_exit(facts: Facts, now: datetime, command: CommandFacts) -> None:
+    """Silent when the command may be carried out now. Raises Refused: EXIT_TOO_EARLY, EXIT_NOT_OPEN, or
+    NeedsApproval(APPROVALS_REQUIRED).
+    """
+    needed = PEOPLE_TO_LEAVE[command.exit]
+    if len(command.keyids) < needed:
+        raise NeedsApproval(Code.APPROVALS_REQUIRED, f"{len(command.keyids)} of {needed} people")
+    if not _is_settled(facts, now):
+        raise Refused(Code.EXIT_TOO_EARLY, "the agent may still begin something under its last permission")
+    if command.exit is Exit.RESTORE and may_have_begun(facts):
+        raise Refused(Code.EXIT_NOT_OPEN, "an order was dispatched, and no final absent answered it")
+    if command.exit is Exit.REPROBE and not _can_be_asked_about(facts):
+        raise Refused(Code.EXIT_NOT_OPEN, "there is no dispatched order whose end is not known")
+
+
+def _carried_out(facts: Facts, now: datetime, command: CommandFacts) -> Decision:
+    match command.exit:
+        case Exit.REPROBE:
+            to = State.ERASING
+        case Exit.RETRY:
+            to = State.SCHEDULED
+        case Exit.RESTORE:
+            return give_back(facts, now, CALLED_BACK)
+        case Exit.DESTROY:
+            to = State.DESTROYED
+        case Exit.CLOSE:
+            to = State.CLOSED
+        case _:
+            assert_never(command.exit)
+    return Move(
+        to=to,
+        reason=f"operators commanded {command.exit}",
+        is_command=True,
+        begins_attempt=command.exit is Exit.RETRY,
+    )
+
+
+def _is_settled(facts: Facts, now: datetime) -> bool:
+    """The agent can begin nothing more under the order of this attempt."""
+    order = facts.order
+    if order is None or order.dispatched_at is None or order.is_absent_final or facts.is_evidence_in:
+        return True
+    settles_at = _settles_at(facts)
+    return facts.token_state is TokenState.DONE or settles_at is None or now >= settles_at
+
+
+def _settles_at(facts: Facts) -> datetime | None:
+    if facts.last_acknowledged_at is None:
+        return None
+    return facts.last_acknowledged_at + ACKNOWLEDGEMENT_LIFE + DRIFT + timedelta(microseconds=1)
+
+
+def _can_be_asked_about(facts: Facts) -> bool:
+    order = facts.order
+    is_open = order is not None and order.dispatched_at is not None and not order.is_absent_final
+    return is_open and not facts.is_evidence_in
+
+
+def _waiting(command: CommandFacts | None) -> str:
+    if command is None:
+        return "waits for an operator's command"
+    return f"{command.exit} is commanded; first what was begun is finished on paper"

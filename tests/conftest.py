@@ -1,11 +1,24 @@
-"""What holds for every test: where `EXPUNGE_SKIPS=strict` is set, an unlisted skip fails the run."""
+"""What every test may use, and what holds for each: an unlisted skip fails a run under EXPUNGE_SKIPS=strict.
+
+Test modules cannot import each other, so what several need is loaded here: `story` (facts of one healthy
+deprovision) and `provider` (a whole provider in one folder), with the worlds made of it.
+"""
 
 from __future__ import annotations
 
+import importlib.util
 import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 import pytest
+
+from controller.states import State
 
 _ALLOWED = Path(__file__).with_name("allowed-skips.txt")
 
@@ -40,3 +53,72 @@ class SkipLedger:
 
 def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(SkipLedger(), "skip-ledger")
+
+
+@pytest.fixture(scope="session")
+def loaded() -> Callable[[str, Path], ModuleType]:
+    """Loads a module that no test can import by name, because tests are not packages."""
+
+    def load(name: str, path: Path) -> ModuleType:
+        if name not in sys.modules:
+            spec = importlib.util.spec_from_file_location(name, path)
+            assert spec is not None
+            assert spec.loader is not None
+            module = importlib.util.module_from_spec(spec)
+            sys.modules[name] = module
+            spec.loader.exec_module(module)
+        return sys.modules[name]
+
+    return load
+
+
+@pytest.fixture(scope="session")
+def story(loaded: Callable[[str, Path], ModuleType]) -> Any:
+    """Facts around one instant at which everything that may be observed was observed (tests/story.py)."""
+    return loaded("expunge_tests_story", Path(__file__).with_name("story.py")).Story()
+
+
+@pytest.fixture(scope="session")
+def provider(loaded: Callable[[str, Path], ModuleType]) -> ModuleType:
+    """A whole provider in one folder (tests/world.py)."""
+    return loaded("expunge_tests_world", Path(__file__).with_name("world.py"))
+
+
+@pytest.fixture
+def found_world(provider: ModuleType, tmp_path: Path) -> Iterator[Callable[..., Any]]:
+    """Makes worlds, and ends what runs in them. In memory where that is possible: a killed process loses
+    nothing that it wrote there either, and a hundred worlds are quick.
+    """
+    made: list[Any] = []
+    shared = Path("/dev/shm")
+    place = Path(tempfile.mkdtemp(prefix="expunge-", dir=shared if os.access(shared, os.W_OK) else tmp_path))
+
+    def make(name: str = "", **options: Any) -> Any:
+        folder = place / (name or f"world-{len(made)}")
+        folder.mkdir()
+        made.append(provider.World.found(folder, **options))
+        return made[-1]
+
+    yield make
+    for world in made:
+        world.close()
+    shutil.rmtree(place)
+
+
+@pytest.fixture
+def world(found_world: Callable[..., Any]) -> Any:
+    """One provider with one host, let to one active subscription."""
+    return found_world()
+
+
+@pytest.fixture
+def world_in(world: Any) -> Callable[[State], Any]:
+    """The same, once its subscription ended and its deprovision came to this state."""
+
+    def reach(state: State) -> Any:
+        world.end_subscription()
+        world.run(until=lambda world: world.state is state)
+        assert world.state is state
+        return world
+
+    return reach

@@ -313,6 +313,8 @@ def _absent(facts: Facts, now: datetime) -> Decision:
     """The agent will never begin: back to the customer who returned, otherwise a person decides."""
     if (back := way_back(facts, now)) is not None:
         return back
+    if facts.was_never_let:
+        return Move(to=State.NEEDS_OPERATOR, reason="the agent will never begin: a final absent is signed")
     answer = _answer_since_the_absence(facts, now)
     match answer:
         case Answer.ACTIVE | Answer.PENDING:

@@ -15,6 +15,7 @@ import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 import rfc8785
 
@@ -85,8 +86,8 @@ class Group:
     @property
     def digest(self) -> str:
         """SHA-256 hex over every member, its attempt and the microsecond in which it began to wait."""
-        named = [[each.deprovision, each.attempt, each.since.isoformat()] for each in self.members]
-        told = {"code": self.code, "site": self.site, "rack": self.rack, "members": named}
+        named = [[str(each.deprovision), each.attempt, each.since.isoformat()] for each in self.members]
+        told: dict[str, Any] = {"code": self.code, "site": self.site, "rack": self.rack, "members": named}
         return hashlib.sha256(rfc8785.dumps(told)).hexdigest()
 
     @property

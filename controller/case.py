@@ -51,8 +51,12 @@ class Case:
 
 def load(tx: Connection, key: DeprovisionId) -> Case:
     """Raises Refused(NOT_IN_STORE)."""
-    deprovision = deprovisions.load(tx, key)
-    host = hosts.load(tx, deprovision.host)
+    return around(tx, deprovisions.load(tx, key))
+
+
+def around(tx: Connection, deprovision: Deprovision) -> Case:
+    """What stands around this row; it need not be stored, then nothing was done under it."""
+    key, host = deprovision.id, hosts.load(tx, deprovision.host)
     return Case(
         deprovision=deprovision,
         host=host,

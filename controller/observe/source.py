@@ -87,6 +87,17 @@ def clock(program: Program, host: Host, *, deprovision: DeprovisionId | None = N
     put(program, Question.CLOCK, program.configuration.source.name, ask=ask, deprovision=deprovision)
 
 
+def ended_at(tx: Connection, tenancy: Tenancy) -> datetime | None:
+    """When the tenancy ended, as the source dates it in its newest answer; None where that is not `ended`, or
+    the source does not say when.
+    """
+    latest = observations.latest(tx, Question.SUBSCRIPTION, tenancy.id)
+    if latest is None or latest.asked.answer != SubscriptionState.ENDED.value:
+        return None
+    changed_at = (latest.asked.detail or {}).get("changed_at")
+    return None if changed_at is None else datetime.fromisoformat(changed_at)
+
+
 def _record(tx: Connection, program: Program, host: Host, said: TenancyListAnswer) -> list[str]:
     """Our id for each tenancy the source named, new ones recorded, changed ends stamped."""
     known = {(each.subscription_ref, each.starts_at): each for each in tenancies.of_host(tx, host.id)}
@@ -137,4 +148,12 @@ def _text(instant: datetime | None) -> str | None:
     return None if instant is None else instant.astimezone(UTC).isoformat()
 
 
-__all__ = ["COMPLETE", "SUBSCRIPTION_TEXT", "SubscriptionState", "clock", "subscription", "tenancy_list"]
+__all__ = [
+    "COMPLETE",
+    "SUBSCRIPTION_TEXT",
+    "SubscriptionState",
+    "clock",
+    "ended_at",
+    "subscription",
+    "tenancy_list",
+]

@@ -11,6 +11,7 @@ from controller.store import (
     anchor,
     audit,
     boots,
+    departures,
     deprovisions,
     effects_begun,
     evidence,
@@ -25,6 +26,7 @@ from controller.store import (
     outcomes,
     plans,
     private,
+    sightings,
     stops,
     tenancies,
 )
@@ -42,6 +44,7 @@ __all__ = [
     "audit",
     "boots",
     "create_store",
+    "departures",
     "deprovisions",
     "effects_begun",
     "evidence",
@@ -58,6 +61,7 @@ __all__ = [
     "plans",
     "private",
     "read_head",
+    "sightings",
     "stops",
     "tenancies",
 ]

@@ -145,6 +145,63 @@ class DriveRecorded(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
+class HostsImported(Event):
+    """A file of hosts was applied: which one, and which difference to the record people had read."""
+
+    kind = "hosts-imported"
+    file_digest: str
+    diff_digest: str
+    added: int
+    changed: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class HostFieldChanged(Event):
+    kind = "host-field-changed"
+    host: HostId
+    field: StrEnum
+
+
+@dataclass(frozen=True, kw_only=True)
+class HostFactChanged(Event):
+    kind = "host-fact-changed"
+    host: HostId
+    fact: StrEnum
+    is_new: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class HostSighted(Event):
+    """An inventory showed facts or drives of the host that were not seen on it before."""
+
+    kind = "host-sighted"
+    host: HostId
+    provenance: StrEnum
+    new_facts: int
+    new_drives: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class DriveLeft(Event):
+    kind = "drive-left"
+    host: HostId
+    drive: DriveId
+    commitment: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class MediumRegistered(Event):
+    """A drive that left stands in the register; by whom and why is private text."""
+
+    kind = "medium-registered"
+    host: HostId
+    drive: DriveId
+    replaced_by: DriveId | None
+    tenancies: int
+    record_digest: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class TenancyRecorded(Event):
     kind = "tenancy-recorded"
     tenancy: TenancyId
@@ -189,6 +246,45 @@ class AnswerChanged(Event):
     about: str
     answer: str
     raw_digest: str | None
+
+
+# --- people
+# ---------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class DecisionReceived(Event):
+    """An operator's signed decision; the envelope stands in its row."""
+
+    kind = "decision-received"
+    decision: StrEnum
+    payload_digest: str
+    on_digest: str
+    keyid: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class DecisionUsed(Event):
+    """Enough people stood behind the same words, and this was one of them."""
+
+    kind = "decision-used"
+    payload_digest: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class OperatorEnrolled(Event):
+    """A further operator, who counts from `since` on."""
+
+    kind = "operator-enrolled"
+    keyid: str
+    since: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class OperatorRevoked(Event):
+    kind = "operator-revoked"
+    keyid: str
+    decision_digest: str
 
 
 # --- one deprovision
@@ -255,11 +351,14 @@ class ApprovalReceived(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class Stopped(Event):
-    """A hold on a host, or (with no host) a freeze of everything, began."""
+    """A hold, a freeze or a breaker began. A site or rack is a name and stands in the row only."""
 
     kind = "stopped"
     number: int
+    stop: StrEnum
+    scope: StrEnum
     host: HostId | None
+    customer_ref: str | None
     author: str
 
 

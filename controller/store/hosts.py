@@ -1,9 +1,10 @@
 """Hosts: where each stands, how its agent is reached, what identifies it, and the drives it is known to hold.
 
 Rules: a host without recorded drives is not planned, so drives carry the basis on which they are known; a
-drive is never changed in place, and one that is seen during a tenancy is a new row; salts are drawn once and
-handed in, because documents name hosts and media only by commitment. Serials and identifying facts stay in
-these tables: the ledger gets commitments. A disposition is changed by naming the old one.
+drive is never changed in place, and one that is seen during a tenancy is a new row; a drive that left stays
+as a row and is no longer the host's (`departures`); salts are drawn once and handed in, because documents
+name hosts and media only by commitment. Serials and identifying facts stay in these tables: the ledger gets
+commitments. A change names what was there.
 """
 
 from __future__ import annotations
@@ -19,12 +20,13 @@ from sqlalchemy import (
     Column,
     Connection,
     ForeignKey,
+    Index,
     Integer,
     LargeBinary,
     Row,
     String,
     Table,
-    UniqueConstraint,
+    func,
     insert,
     select,
     update,
@@ -47,7 +49,14 @@ from controller.store.columns import (
     one_of,
     row_values,
 )
-from controller.store.events import DispositionDeclared, DriveRecorded, HostRegistered
+from controller.store.events import (
+    DispositionDeclared,
+    DriveLeft,
+    DriveRecorded,
+    HostFactChanged,
+    HostFieldChanged,
+    HostRegistered,
+)
 
 
 class DriveBasis(StrEnum):
@@ -99,8 +108,31 @@ drive = Table(
     Column("model", String(120), nullable=True),
     Column("capacity_bytes", BigInteger, nullable=True),
     Column("recorded_at", UtcDateTime, nullable=False),
-    UniqueConstraint("host", "serial"),
+    Column("left_at", UtcDateTime, nullable=True),
 )
+
+_IS_IN_THE_HOST = drive.c.left_at.is_(None)
+Index(
+    "uq_drive_in_host",
+    drive.c.host,
+    drive.c.serial,
+    unique=True,
+    sqlite_where=_IS_IN_THE_HOST,
+    postgresql_where=_IS_IN_THE_HOST,
+)
+
+
+class HostField(StrEnum):
+    """What of a host's record an import may change. Facts and drives have functions of their own."""
+
+    SITE = "site"
+    RACK = "rack"
+    CUSTOMER = "customer_ref"
+    DATA_CLASS = "data_class"
+    ADDRESS = "address"
+    PORT = "port"
+    BOOT_PARAMETERS = "boot_parameters"
+    QUARANTINE_PARAMETERS = "quarantine_parameters"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -153,6 +185,8 @@ class Drive:
     model: str | None
     capacity_bytes: int | None
     recorded_at: datetime
+    #: None while it is in the host.
+    left_at: datetime | None
 
 
 def register(tx: Connection, new: Host, *, facts: tuple[HostFact, ...], now: datetime) -> None:
@@ -186,6 +220,7 @@ def record_drive(
         model=model,
         capacity_bytes=capacity_bytes,
         recorded_at=now,
+        left_at=None,
     )
     _insert(tx, drive, row_values(drive, new), f"that drive of {host_id}")
     event = DriveRecorded(host=host_id, drive=id, commitment=new.commitment, basis=basis)
@@ -201,6 +236,40 @@ def declare_disposition(
     if tx.execute(update(host).where(believed).values(disposition=new)).rowcount != 1:
         raise LostRace(host_id, old, 0)
     ledger.append(tx, DispositionDeclared(host=host_id, old=old, new=new), now=now)
+
+
+def change(tx: Connection, host_id: HostId, field: HostField, *, old: Any, new: Any, now: datetime) -> None:
+    """One field, from what it was believed to be. Raises LostRace."""
+    column = host.c[field.value]
+    was = column.is_(None) if old is None else column == old
+    if tx.execute(update(host).where((host.c.id == host_id) & was).values({column: new})).rowcount != 1:
+        raise LostRace(host_id, field, 0)
+    ledger.append(tx, HostFieldChanged(host=host_id, field=field), now=now)
+
+
+def change_fact(
+    tx: Connection, host_id: HostId, fact_kind: HostFactKind, *, old: str | None, new: str, now: datetime
+) -> None:
+    """One identifying fact; `old` is None for a kind that was not on record. Raises LostRace."""
+    believed = (host_fact.c.host == host_id) & (host_fact.c.kind == fact_kind)
+    if old is None:
+        _insert(tx, host_fact, {"host": host_id, "kind": fact_kind, "value": new}, f"{fact_kind}")
+    elif (
+        tx.execute(update(host_fact).where(believed & (host_fact.c.value == old)).values(value=new)).rowcount
+        != 1
+    ):
+        raise LostRace(host_id, fact_kind, 0)
+    ledger.append(tx, HostFactChanged(host=host_id, fact=fact_kind, is_new=old is None), now=now)
+
+
+def drive_leaves(tx: Connection, key: DriveId, *, now: datetime) -> Drive:
+    """The drive is no longer the host's; its row stays. Raises LostRace when it left before, or never was."""
+    believed = (drive.c.id == key) & _IS_IN_THE_HOST
+    if tx.execute(update(drive).where(believed).values(left_at=now)).rowcount != 1:
+        raise LostRace(key, "in the host", 0)
+    gone = load_drive(tx, key)
+    ledger.append(tx, DriveLeft(host=gone.host, drive=key, commitment=gone.commitment), now=now)
+    return gone
 
 
 def load(tx: Connection, host_id: HostId) -> Host:
@@ -234,9 +303,23 @@ def hosts_with_fact(tx: Connection, fact: HostFact) -> tuple[HostId, ...]:
 
 
 def drives_of(tx: Connection, host_id: HostId) -> tuple[Drive, ...]:
-    """Every drive on record for the host, by commitment."""
-    query = select(drive).where(drive.c.host == host_id).order_by(drive.c.commitment)
+    """Every drive that is on record as being in the host, by commitment."""
+    query = select(drive).where(drive.c.host == host_id, _IS_IN_THE_HOST).order_by(drive.c.commitment)
     return tuple(Drive(**row._mapping) for row in tx.execute(query))
+
+
+def load_drive(tx: Connection, key: DriveId) -> Drive:
+    """In the host or gone. Raises Refused(NOT_IN_STORE)."""
+    row = tx.execute(select(drive).where(drive.c.id == key)).one_or_none()
+    if row is None:
+        raise Refused(Code.NOT_IN_STORE, f"no drive is called {key}")
+    return Drive(**row._mapping)
+
+
+def drive_left_at(tx: Connection, host_id: HostId) -> datetime | None:
+    """When a drive last left the host; None where none ever did."""
+    newest: datetime | None = tx.scalar(select(func.max(drive.c.left_at)).where(drive.c.host == host_id))
+    return newest
 
 
 def _insert(tx: Connection, table: Table, values: dict[str, Any], what: str) -> None:

@@ -48,6 +48,18 @@ OBSERVATION_QUESTION_WORDS = (
     "agent_status",
     "final_absence",
 )
+STOP_KIND_WORDS = (
+    "hold",
+    "freeze",
+    "breaker",
+)
+STOP_SCOPE_WORDS = (
+    "host",
+    "site",
+    "rack",
+    "customer",
+    "everything",
+)
 
 
 def words(values: tuple[str, ...], name: str) -> sa.Enum:
@@ -114,10 +126,18 @@ def _create_drive() -> None:
         sa.Column("model", sa.String(length=120), nullable=True),
         sa.Column("capacity_bytes", sa.BigInteger(), nullable=True),
         sa.Column("recorded_at", AT, nullable=False),
+        sa.Column("left_at", AT, nullable=True),
         sa.ForeignKeyConstraint(["host"], ["host.id"], name=op.f("fk_drive_host_host")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_drive")),
         sa.UniqueConstraint("commitment", name=op.f("uq_drive_commitment")),
-        sa.UniqueConstraint("host", "serial", name=op.f("uq_drive_host_serial")),
+    )
+    op.create_index(
+        "uq_drive_in_host",
+        "drive",
+        ["host", "serial"],
+        unique=True,
+        sqlite_where=sa.text("left_at IS NULL"),
+        postgresql_where=sa.text("left_at IS NULL"),
     )
 
 
@@ -212,7 +232,11 @@ def _create_stop() -> None:
         sa.Column(
             "number", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False
         ),
+        sa.Column("kind", words(STOP_KIND_WORDS, "kind"), nullable=False),
+        sa.Column("scope", words(STOP_SCOPE_WORDS, "scope"), nullable=False),
         sa.Column("host", sa.String(length=36), nullable=True),
+        sa.Column("place", sa.String(length=120), nullable=True),
+        sa.Column("customer_ref", DIGEST, nullable=True),
         sa.Column("author", sa.String(length=60), nullable=False),
         sa.Column("matter", sa.Text(), nullable=False),
         sa.Column("set_at", AT, nullable=False),

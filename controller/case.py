@@ -8,6 +8,7 @@ from sqlalchemy import Connection
 
 from certificate.identifiers import DeprovisionId
 from certificate.statements.vocabulary import HostFactKind
+from controller.host_signs import identifies
 from controller.plan import KnownDrive, KnownHost
 from controller.store import boots, deprovisions, hosts, orders, plans, tenancies
 from controller.store.boots import StoredBoot, StoredInventory
@@ -60,7 +61,7 @@ def around(tx: Connection, deprovision: Deprovision) -> Case:
     return Case(
         deprovision=deprovision,
         host=host,
-        known=_known(tx, host, data_class=deprovision.data_class),
+        known=known_host(tx, host, data_class=deprovision.data_class),
         tenancies=tenancies.of_host(tx, host.id),
         boot=boots.latest(tx, key),
         inventory=boots.latest_inventory(tx, key),
@@ -69,14 +70,14 @@ def around(tx: Connection, deprovision: Deprovision) -> Case:
     )
 
 
-def _known(tx: Connection, host: Host, *, data_class: str) -> KnownHost:
-    """Facts that another host claims as well identify neither, so they are left out (DESIGN, "On the
-    machine").
+def known_host(tx: Connection, host: Host, *, data_class: str) -> KnownHost:
+    """Placeholders, and facts that another host claims as well, identify nobody: they are left out (DESIGN,
+    "On the machine").
     """
     facts = [
         (HostFactKind(fact.kind).value, fact.value)
         for fact in hosts.facts_of(tx, host.id)
-        if hosts.hosts_with_fact(tx, fact) == (host.id,)
+        if identifies(fact.value, claimed_by=len(hosts.hosts_with_fact(tx, fact)))
     ]
     drives = tuple(KnownDrive(serial=each.serial, salt=each.salt) for each in hosts.drives_of(tx, host.id))
     return KnownHost(salt=host.salt, facts=tuple(facts), drives=drives, data_class=data_class)

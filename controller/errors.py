@@ -140,6 +140,11 @@ class Code(RefusalCode):
         "DRIVES_DIFFER",
         "Compare the drives in the host with the expected ones; record a swap, never ignore it.",
     )
+    DRIVES_UNKNOWN = (
+        "DRIVES_UNKNOWN",
+        "Nobody recorded this host's drives: two operators look at the inspection's list and accept it "
+        "(expunge hosts drive accept), or the provider's own list is imported.",
+    )
     DRIVES_REFUSED = (
         "DRIVES_REFUSED",
         "See each drive's own refusal; take it into custody or lower the floor.",
@@ -177,6 +182,76 @@ class Code(RefusalCode):
         "The database and its copy outside disagree: two operators reconcile before anything is wiped.",
     )
     NOTICES_OPEN = "NOTICES_OPEN", "Deliver the notice, or record a waiver."
+    # people: who decides, over what
+    ACT_UNKNOWN = "ACT_UNKNOWN", "Use one release on both sides; this controller takes no such decision."
+    NOT_AN_OPERATOR = (
+        "NOT_AN_OPERATOR",
+        "Sign with the key of an operator who counts now: expunge operators list shows each.",
+    )
+    OPERATOR_KEY_MISSING = (
+        "OPERATOR_KEY_MISSING",
+        "Name your private key file, or its .pub while ssh-agent holds it: --key or EXPUNGE_OPERATOR_KEY.",
+    )
+    OPERATOR_KNOWN = "OPERATOR_KNOWN", "Nothing to repair: this key is enrolled; see expunge operators list."
+    OPERATOR_REVOKED = (
+        "OPERATOR_REVOKED",
+        "A revoked key never comes back: make a new key and have two operators enrol it.",
+    )
+    ROSTER_FULL = (
+        "ROSTER_FULL",
+        "A delivery carries no more enrolments: issue a new trust root with the operators you have now.",
+    )
+    INERT_TOO_SHORT = (
+        "INERT_TOO_SHORT",
+        "Sign again with this release: a newcomer counts only after people.approver_inert.",
+    )
+    DECISION_MISMATCH = (
+        "DECISION_MISMATCH",
+        "What was signed is not what was asked about; read the matter again and sign that.",
+    )
+    DECISION_STALE = (
+        "DECISION_STALE",
+        "Sign again: a decision is taken within 24 hours of its signing, and not before it.",
+    )
+    DECISION_SPENT = "DECISION_SPENT", "Nothing to repair: this decision was carried out; it counts once."
+    MATTER_CHANGED = (
+        "MATTER_CHANGED",
+        "What you signed over is no longer so: read the matter again, and sign again if you still agree.",
+    )
+    CONFIRMATION_MISSING = (
+        "CONFIRMATION_MISSING",
+        "Type the words at a terminal, or give the same words with --confirm.",
+    )
+    CONFIRMATION_WRONG = (
+        "CONFIRMATION_WRONG",
+        "Read the asset tag and a serial or MAC off the machine itself; this may be another machine.",
+    )
+    SELF_APPROVAL = "SELF_APPROVAL", "Have another operator approve: who requests does not approve."
+    PLAN_NOT_PRESENT = (
+        "PLAN_NOT_PRESENT",
+        "See expunge show for the present plan's digest; a changed plan is another plan.",
+    )
+    APPROVAL_INVALID = (
+        "APPROVAL_INVALID",
+        "Sign again with this release: an approval lives at most 24 hours and names exactly one plan.",
+    )
+    APPROVAL_REPEATED = (
+        "APPROVAL_REPEATED",
+        "You said yes or asked already; another operator must be the next.",
+    )
+    REQUEST_MISSING = (
+        "REQUEST_MISSING",
+        "A wipe by hand is requested by one operator (expunge wipe HOST --request), then approved by another.",
+    )
+    SCOPE_COVERS_NOTHING = (
+        "SCOPE_COVERS_NOTHING",
+        "Check the spelling: host=TAG, site=S, rack=R, customer=NAME or everything must cover a host.",
+    )
+    REVIEW_INVALID = "REVIEW_INVALID", "Name a review within a year, such as --review P30D."
+    STOP_NOT_STANDING = (
+        "STOP_NOT_STANDING",
+        "See expunge holds list for the number: holds are released, freezes and breakers thawed.",
+    )
     # lifecycle: acknowledgements
     NOT_ERASING = (
         "NOT_ERASING",
@@ -329,4 +404,38 @@ class Code(RefusalCode):
     PRIVATE_UNREADABLE = (
         "PRIVATE_UNREADABLE",
         "The master key is not the one this text was written under; see the keys of this home.",
+    )
+    # host records: imports, sightings, drives that come and go
+    IMPORT_INVALID = "IMPORT_INVALID", "Correct the named line and column of the file; nothing was applied."
+    IMPORT_CHANGED = (
+        "IMPORT_CHANGED",
+        "File or record is no longer what the difference was made of: read it again without --apply.",
+    )
+    HOST_IS_LEAVING = (
+        "HOST_IS_LEAVING",
+        "A live deprovision rests on this part of the host's record: leave it until that is over.",
+    )
+    FACT_CONTRADICTED = (
+        "FACT_CONTRADICTED",
+        "The machine itself said otherwise in a trusted boot: look at it, and correct the wrong side.",
+    )
+    FACT_SHARED = (
+        "FACT_SHARED",
+        "Two hosts claim this value, so it identifies neither: read the labels on both machines.",
+    )
+    HOST_NEVER_SEEN = (
+        "HOST_NEVER_SEEN",
+        "Nothing to repair: no boot of ours has read this host yet, so its record is the provider's word.",
+    )
+    DRIVE_IN_ORDER = (
+        "DRIVE_IN_ORDER",
+        "An order for this host may still act: wait until the agent has answered, or let a person end it.",
+    )
+    DRIVE_NOT_IN_HOST = (
+        "DRIVE_NOT_IN_HOST",
+        "See expunge hosts gaps and the register (expunge media list) for the drives of this host.",
+    )
+    DRIVES_KNOWN = (
+        "DRIVES_KNOWN",
+        "Nothing to accept: every drive of the newest inspection is on record.",
     )

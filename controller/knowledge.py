@@ -52,6 +52,7 @@ from controller.store import (
     effects_begun,
     evidence,
     hints,
+    hosts,
     journal,
     log_rows,
     observations,
@@ -103,7 +104,7 @@ def facts_of(
         newest_signed_at=log_rows.newest_at(tx),
         isolation=_isolation(tx, case),
         boot=_boot(case),
-        inventory=_inventory(case, floor=None if rule is None else rule.floor),
+        inventory=_inventory(tx, case, floor=None if rule is None else rule.floor),
         hello=_hello(tx, case),
         plan=_plan(case),
         approvals_required=None if rule is None else rule.approvals_required,
@@ -234,8 +235,12 @@ def _boot(case: Case) -> BootFacts | None:
     )
 
 
-def _inventory(case: Case, *, floor: Method | None) -> InventoryFacts | None:
+def _inventory(tx: Connection, case: Case, *, floor: Method | None) -> InventoryFacts | None:
+    """None also where a drive left the host since: what is in it now, nobody has read yet."""
     if case.inventory is None:
+        return None
+    left_at = hosts.drive_left_at(tx, case.host.id)
+    if left_at is not None and left_at >= case.inventory.taken_at:
         return None
     line = inventory_line(case.inventory)
     compared = compare(line, case.known)

@@ -103,15 +103,18 @@ def make_plan(
     table_digest: str,
     policy_digest: str,
 ) -> Plan:
-    """The plan that people or a rule approve. Raises Refused: DRIVES_DIFFER, NO_VALIDATION_RULE, or the
-    selection's own refusal for the first drive that no technique of the floor reaches.
+    """The plan that people or a rule approve. Raises Refused: DRIVES_UNKNOWN, DRIVES_DIFFER,
+    NO_VALIDATION_RULE, or the selection's own refusal for the first drive that no technique of the floor
+    reaches.
     """
     rule = table.rule(host.data_class)
     if rule is None:
         raise Refused(Code.NO_VALIDATION_RULE, f"no rule for data class {host.data_class!r}")
     reports = {report.serial: report for report in inventory.drives}
     comparison = compare(inventory, host)
-    if not host.drives or comparison.missing_drives or comparison.unexpected_drives:
+    if not host.drives:
+        raise Refused(Code.DRIVES_UNKNOWN, "no drive of the host is on record")
+    if comparison.missing_drives or comparison.unexpected_drives:
         raise Refused(
             Code.DRIVES_DIFFER,
             f"{comparison.missing_drives} drives are missing, {comparison.unexpected_drives} are unexpected",

@@ -76,8 +76,13 @@ class DrivesAreTheExpectedOnes:
 
     def check(self, facts: Facts, now: datetime) -> None:
         seen = facts.inventory
-        if seen is None or not seen.expected_drives:
-            raise Refused(Code.DRIVES_DIFFER, f"no drives are on record for {facts.host}, or none were read")
+        if seen is None:
+            raise Refused(Code.DRIVES_DIFFER, f"the drives of {facts.host} were not read")
+        if not seen.expected_drives:
+            raise Refused(
+                Code.DRIVES_UNKNOWN,
+                f"{seen.unexpected_drives} drives were found in {facts.host}, and none is on record",
+            )
         if seen.missing_drives or seen.unexpected_drives:
             raise Refused(
                 Code.DRIVES_DIFFER,

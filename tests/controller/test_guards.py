@@ -248,7 +248,7 @@ CASES = (
     Case(
         name="no drive on record",
         guard=guards.DrivesAreTheExpectedOnes,
-        code="DRIVES_DIFFER",
+        code="DRIVES_UNKNOWN",
         spoil=inventory(expected_drives=0),
     ),
     Case(

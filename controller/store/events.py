@@ -315,11 +315,16 @@ class StateMoved(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class OperatorCommanded(Event):
-    """A person's command, by the fingerprint of the key or account that gave it."""
+    """An operator's command of one attempt, by the fingerprint of the key that signed it; one event a signer.
+
+    `decision_digest` is of the signed decision, which holds the reason.
+    """
 
     kind = "operator-commanded"
     command: str
     keyid: str
+    attempt: int
+    decision_digest: str
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,8 +7,9 @@ agent's
    monotonic clock from that hello.
 3. The basis says what was answered, by digest and time, for every tenancy of the host; an order without an
 answer
-   for each, or with an answer other than `ended`, is not made. (The guards say the same before and after;
-   this is the last look, at what is about to be signed.)
+   for each, or with an answer other than `ended`, is not made. Only by hand, and only for a host that two
+   operators declared `stock` or `internal`, may a complete list be empty. (The guards say the same before and
+   after; this is the last look, at what is about to be signed.)
 
 Pure: ids, nonces, times and digests are handed in.
 """
@@ -24,13 +25,23 @@ from certificate.statements.host_records import Withdrawal
 from certificate.statements.medium import Host
 from certificate.statements.order import Anchor, Basis, Order
 from certificate.statements.plan import Plan
-from certificate.statements.statement import NOT_OBSERVED, NotApplicable, Purpose, Statement, make, subject
+from certificate.statements.statement import (
+    NOT_OBSERVED,
+    NotApplicable,
+    Purpose,
+    Seen,
+    Statement,
+    make,
+    subject,
+)
 from certificate.statements.vocabulary import BootTrust, Observer, Trigger
 from controller.errors import Code
 
 #: The longest life FORMATS.md allows (900 s) is DESIGN.md's 15 minutes to dispatch; two minutes less leave
 #: the agent, whose clock counts from its own hello, always the stricter of the two.
 VALID_FOR_SECONDS = 780
+#: DESIGN: a host that was never let is declared `stock` or `internal` by two.
+DECLARED_BY = 2
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,10 +79,10 @@ def make_order(
     signing: Signing,
     version: str,
 ) -> Statement[Order]:
-    """The order as it will be signed. Raises Refused(TENANCY_REMAINS, TENANCY_NONE_KNOWN,
-    PLAN_OF_ANOTHER_BOOT).
+    """The order as it will be signed. Raises Refused: TENANCY_REMAINS, TENANCY_NONE_KNOWN,
+    TENANCY_LIST_UNKNOWN, DISPOSITION_REFUSES, DISPOSITION_UNDECLARED, PLAN_OF_ANOTHER_BOOT.
     """
-    _refuse_a_weak_basis(basis)
+    _refuse_a_weak_basis(basis, trigger=trigger, plan=plan)
     if plan.boot_id != boot.boot_id:
         raise Refused(
             Code.PLAN_OF_ANOTHER_BOOT, "the plan was made for another start of the erase environment"
@@ -125,9 +136,29 @@ def make_withdrawal(
     return make(predicate, (subject("order", order_digest),))
 
 
-def _refuse_a_weak_basis(basis: Basis) -> None:
-    if not basis.answers or basis.tenancies.count != len(basis.answers):
+def _refuse_a_weak_basis(basis: Basis, *, trigger: Trigger, plan: Plan) -> None:
+    if basis.tenancies.count != len(basis.answers):
         raise Refused(Code.TENANCY_NONE_KNOWN, "not every tenancy of the host has an answer in the basis")
+    if plan.tenancy_ref == "not_applicable" or not basis.answers:
+        _refuse_unless_never_let(basis, trigger=trigger, plan=plan)
+        return
+    if basis.disposition != "rented":
+        raise Refused(Code.DISPOSITION_REFUSES, f"a tenancy of a host declared {basis.disposition}")
     remaining: list[str | NotApplicable] = [each.state for each in basis.answers if each.state != "ended"]
     if remaining:
         raise Refused(Code.TENANCY_REMAINS, f"a tenancy of the host is {remaining[0]}")
+
+
+def _refuse_unless_never_let(basis: Basis, *, trigger: Trigger, plan: Plan) -> None:
+    """An empty list is an answer only where the source vouches for it and two people declared the same."""
+    if basis.answers or plan.tenancy_ref != "not_applicable" or trigger is not Trigger.MANUAL:
+        raise Refused(Code.TENANCY_NONE_KNOWN, "without a tenancy a host is wiped by hand only")
+    if basis.tenancies.is_complete is not Seen.YES:
+        raise Refused(Code.TENANCY_LIST_UNKNOWN, "the empty list of tenancies is not known to be complete")
+    if basis.disposition == "rented":
+        raise Refused(Code.DISPOSITION_REFUSES, "a rented host without a tenancy")
+    people = {decision.keyid for decision in basis.decisions}
+    if len(people) < DECLARED_BY:
+        raise Refused(
+            Code.DISPOSITION_UNDECLARED, f"{len(people)} of {DECLARED_BY} operators declared the host"
+        )

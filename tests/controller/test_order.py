@@ -151,3 +151,67 @@ def test_a_withdrawal_names_the_order_its_digest_its_token_and_its_place_in_the_
     assert (taken_back.token, taken_back.order_seq) == (TOKEN, 17)
     assert (taken_back.reason, taken_back.purpose) == ("ORDER_STALE", Purpose.DEMONSTRATION)
     assert [each.digest.sha256 for each in made.subject] == ["d" * 64]
+
+
+# --- a host that was never let ------------------------------------------------------------------------------
+
+STOCK: dict[str, Any] = {"answers": [], "disposition": "stock"}
+
+
+def declared(documents: ModuleType, *operators: str) -> list[dict[str, str]]:
+    keys = documents.KEYS
+    return [
+        {"digest": str(number) * 64, "keyid": getattr(keys, name).public.keyid}
+        for number, name in enumerate(operators, start=1)
+    ]
+
+
+def never_let(documents: ModuleType, **changes: Any) -> dict[str, Any]:
+    return {
+        **STOCK,
+        "tenancies": counting(documents, 0),
+        "decisions": declared(documents, "alice", "bob"),
+        **changes,
+    }
+
+
+@pytest.mark.parametrize("disposition", ["stock", "internal"])
+def test_a_host_that_two_declared_never_let_is_wiped_by_hand_over_an_empty_list(
+    documents: ModuleType, order_of: Callable[..., Statement[Order]], disposition: str
+) -> None:
+    plan = documents.build_plan(tenancy_ref="not_applicable")
+    made = order_of(
+        basis=never_let(documents, disposition=disposition), plan=plan, trigger=Trigger.MANUAL
+    ).predicate
+    assert (made.basis.answers, made.basis.disposition) == ((), disposition)
+
+
+def test_an_empty_list_makes_no_order_where_anything_of_the_rest_is_missing(
+    documents: ModuleType, order_of: Callable[..., Statement[Order]]
+) -> None:
+    plan = documents.build_plan(tenancy_ref="not_applicable")
+    doubtful = {**counting(documents, 0), "is_complete": "not_observed"}
+    for code, basis, changes in (
+        (Code.TENANCY_NONE_KNOWN, {}, {"trigger": Trigger.ENDED}),
+        (Code.TENANCY_NONE_KNOWN, {}, {"plan": documents.build_plan()}),
+        (Code.TENANCY_NONE_KNOWN, {"tenancies": counting(documents, 1)}, {}),
+        (Code.TENANCY_LIST_UNKNOWN, {"tenancies": doubtful}, {}),
+        (Code.DISPOSITION_REFUSES, {"disposition": "rented"}, {}),
+        (Code.DISPOSITION_UNDECLARED, {"decisions": []}, {}),
+        (Code.DISPOSITION_UNDECLARED, {"decisions": declared(documents, "alice")}, {}),
+        (Code.DISPOSITION_UNDECLARED, {"decisions": declared(documents, "alice", "alice")}, {}),
+    ):
+        arguments = {"plan": plan, "trigger": Trigger.MANUAL, **changes}
+        with pytest.raises(Refused) as caught:
+            order_of(basis=never_let(documents, **basis), **arguments)
+        assert caught.value.code is code, (basis, changes)
+
+
+def test_a_host_declared_stock_that_was_let_makes_no_order(
+    documents: ModuleType, order_of: Callable[..., Statement[Order]]
+) -> None:
+    """Two people cannot declare a customer away: with an answer it is let, however it ended."""
+    basis = never_let(documents, answers=answers(documents, "ended"), tenancies=counting(documents, 1))
+    with pytest.raises(Refused) as caught:
+        order_of(basis=basis, trigger=Trigger.MANUAL)
+    assert caught.value.code is Code.DISPOSITION_REFUSES

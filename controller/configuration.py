@@ -3,11 +3,13 @@
 Rules: an unknown name is refused, so that a misspelt safeguard cannot be silently absent; every refusal names
 its place in the file; durations are ISO 8601 (`duration`); paths may be relative to the home. What DESIGN
 fixes (the greatest age of an observation, deadlines, the life of an order and of an acknowledgement) is not
-configurable and stands with the lifecycle. Approvals and floors stand in the signed validation table.
+configurable and stands with the lifecycle. Approvals and the methods' floors stand in the signed validation
+table. Grace and dwell have floors of their own, so that a slip of one number wipes nobody; a demonstration
+lowers the floors in so many words, and a production trust root bounds them (`serving.check_agreement`).
 
-The purpose is not configurable either: it is the trust root's. `policy_digest` covers [lifecycle] and
-[limits] with every default written out, and nothing else: it goes into every plan, so a changed policy voids
-approvals, while a changed port does not.
+The purpose is not configurable either: it is the trust root's. `policy_digest` covers [lifecycle], [limits],
+[breaker] and the waiver of [notice], with every default written out, and nothing else: it goes into every
+plan, so a changed policy voids approvals, while a changed port does not.
 """
 
 from __future__ import annotations
@@ -20,12 +22,20 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 import rfc8785
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 from pydantic import ValidationError as PydanticValidationError
 
 from certificate.errors import Code as CertificateCode
 from certificate.errors import Refused
-from certificate.statements.statement import Count, Word
+from certificate.statements.statement import Count, Sentence, Word
 from certificate.statements.vocabulary import BootTrust
 from certificate.trust import Domain
 from controller.duration import Duration
@@ -34,7 +44,7 @@ from controller.home import Home
 
 #: Far beyond any real file; stops a wrong path (a disk image) from being read into memory.
 MAX_CONFIGURATION_BYTES = 1_000_000
-#: Below the lease of whoever runs the command (`advance.LEASE`, ten minutes).
+#: No switch and no management controller takes longer; whoever waits keeps the lease (`dispatch.lease`).
 MAX_COMMAND_TIME = timedelta(minutes=8)
 #: FORMATS, "Time": beyond five minutes the source's own clock says nothing about ours.
 MAX_HEARTBEAT_AGE = timedelta(minutes=5)
@@ -58,22 +68,56 @@ class Provider(Table):
     domain: Domain
 
 
+#: A cap of 0 would be a freeze that nobody signed.
+Cap = Annotated[int, Field(ge=1, le=100_000)]
+
+
 class Limits(Table):
     """How many orders may be dispatched in a window that ends now; the next one waits or asks two people."""
 
-    per_hour: Annotated[int, Field(ge=1, le=10_000)] = 4
-    per_day: Annotated[int, Field(ge=1, le=100_000)] = 20
-    per_rack_per_day: Annotated[int, Field(ge=1, le=100_000)] = 8
+    per_hour: Cap = 4
+    per_day: Cap = 20
+    #: Being erased at the same time.
+    concurrent: Cap = 4
+    per_site_per_day: Cap = 12
+    per_rack_per_day: Cap = 8
+    per_customer_per_day: Cap = 8
+    #: Share of the hosts on record, in whole hundredths; at least one host.
+    fleet_percent_per_day: Annotated[int, Field(ge=1, le=100)] = 10
 
 
 class Lifecycle(Table):
     """When a machine may be wiped. `version` is the provider's own count of its changes to the policy."""
 
     version: Count = 1
+    #: The least grace and dwell that this file may name.
+    grace_floor: Duration = timedelta(hours=24)
+    dwell_floor: Duration = timedelta(hours=4)
     #: From the end of the subscription to the quarantine.
     grace: Duration
     #: From the quarantine to the order: time in which a customer still notices and calls.
     dwell: Duration
+
+    @field_validator("grace", "dwell")
+    @classmethod
+    def _is_not_below_its_floor(cls, value: timedelta, found: ValidationInfo) -> timedelta:
+        floor: timedelta | None = found.data.get(f"{found.field_name}_floor")
+        if floor is not None and value < floor:
+            raise ValueError(f"{value} is below lifecycle.{found.field_name}_floor, {floor}")
+        return value
+
+
+class Breaker(Table):
+    """When what the source says of endings is not believed as a whole (`controller.breaker`)."""
+
+    #: So many times the usual endings of a day stop the intake.
+    endings_factor: Annotated[int, Field(ge=2, le=100)] = 3
+    #: What counts as usual where the mean of thirty days is less; fewer than these are never a burst.
+    usual_at_least: Annotated[int, Field(ge=1, le=100_000)] = 5
+    #: Active subscriptions may fall by so many hundredths below the highest census of a day.
+    active_fall_percent: Annotated[int, Field(ge=1, le=100)] = 20
+    #: How long the source may show no complete census.
+    heartbeat_missing_for: Annotated[Duration, Field(ge=timedelta(minutes=1))] = timedelta(hours=1)
 
 
 class SourceSettings(Table):
@@ -116,7 +160,26 @@ class ChannelSettings(Table):
 
 
 class NoticeSettings(Table):
-    """A command that tells the customer; with exit code 0, what it prints is the delivery record."""
+    """A command that tells the customer, or the reason why this provider tells nobody: one of the two.
+
+    With exit code 0, what the command prints is the delivery record.
+    """
+
+    kind: Literal["command"] = "command"
+    command: Command | None = None
+    timeout: Duration = timedelta(seconds=60)
+    #: A standing waiver: recorded with each deprovision under the digest of this policy.
+    waiver: Sentence | None = None
+
+    @model_validator(mode="after")
+    def _tells_or_says_why_not(self) -> Self:
+        if (self.command is None) == (self.waiver is None):
+            raise ValueError("name a command, or the reason of a waiver, and not both")
+        return self
+
+
+class AlarmSettings(Table):
+    """A command that calls a person, run for each new alarm until it ends with exit code 0."""
 
     kind: Literal["command"] = "command"
     command: Command
@@ -143,22 +206,26 @@ class Configuration(Table):
     provider: Provider
     lifecycle: Lifecycle
     limits: Limits = Limits()
+    breaker: Breaker = Breaker()
     source: SourceSettings
     quarantine: QuarantineSettings
     boot: BootSettings
     channel: ChannelSettings = ChannelSettings()
-    #: Without this table the policy asks for no notice, and orders name none.
+    #: Without this table no notice is ever settled, so no order is made (NOTICES_OPEN).
     notice: NoticeSettings | None = None
+    #: Without this table alarms are lines in the log and in `expunge status`.
+    alarm: AlarmSettings | None = None
     webhook: WebhookSettings | None = None
     anchor: AnchorSettings | None = None
 
     @model_validator(mode="after")
     def _keeps_what_is_promised(self) -> Self:
-        """A command outlives no lease, and an old heartbeat delays no renewal beyond the documented bound."""
+        """No command keeps a worker for ever; an old heartbeat delays no renewal beyond the written bound."""
         for name, timeout in (
             ("quarantine", self.quarantine.timeout),
             ("boot", self.boot.timeout),
             ("notice", timedelta() if self.notice is None else self.notice.timeout),
+            ("alarm", timedelta() if self.alarm is None else self.alarm.timeout),
         ):
             if timeout > MAX_COMMAND_TIME:
                 raise ValueError(f"{name}.timeout is longer than {MAX_COMMAND_TIME}")
@@ -172,9 +239,15 @@ class Configuration(Table):
 
     @property
     def policy_digest(self) -> str:
-        """SHA-256 hex of the RFC 8785 form of the two policy tables with every default written out."""
-        policy = self.model_dump(mode="json", include={"lifecycle", "limits"})
+        """SHA-256 hex of the RFC 8785 form of the policy's tables with every default written out."""
+        policy = self.model_dump(mode="json", include={"lifecycle", "limits", "breaker"})
+        policy["notice"] = {"waiver": self.standing_waiver}
         return hashlib.sha256(rfc8785.dumps(policy)).hexdigest()
+
+    @property
+    def standing_waiver(self) -> str | None:
+        """Why nobody is told of endings here; None where somebody is, or nothing was said of it."""
+        return None if self.notice is None else self.notice.waiver
 
     def anchor_path(self, home: Home) -> Path:
         """Absolute; a relative path in the file is relative to the home."""

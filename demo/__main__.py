@@ -42,8 +42,16 @@ CONFIGURATION = """\
 domain = "demo.example"
 
 [lifecycle]
+grace_floor = "PT1S"
+dwell_floor = "PT1S"
 grace = "PT6S"
 dwell = "PT1S"
+
+[limits]
+fleet_percent_per_day = 100
+
+[notice]
+waiver = "the customers of a demonstration are not people"
 
 [source]
 kind = "sql_view"

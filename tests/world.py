@@ -73,6 +73,8 @@ CONFIGURATION = """
 [provider]
 domain = "sabotage.example"
 [lifecycle]
+grace_floor = "PT0S"
+dwell_floor = "PT0S"
 grace = "PT0S"
 dwell = "PT0S"
 [source]
@@ -86,6 +88,8 @@ restore = ["true"]
 command = ["true", "{{config}}", "{{secret}}"]
 stop = ["true"]
 trust = "virtual_media"
+[notice]
+waiver = "there is nobody to tell in this world"
 """
 
 

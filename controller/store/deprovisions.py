@@ -28,6 +28,7 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    func,
     insert,
     or_,
     select,
@@ -205,6 +206,12 @@ def live(tx: Connection) -> tuple[Deprovision, ...]:
 def all_deprovisions(tx: Connection) -> tuple[Deprovision, ...]:
     """Every one, oldest first."""
     return tuple(_listed(tx, None))
+
+
+def erasing_count(tx: Connection, *, besides: DeprovisionId) -> int:
+    """How many others are past the point of no return and not yet judged."""
+    others = (deprovision.c.state == State.ERASING) & (deprovision.c.id != besides)
+    return tx.scalar(select(func.count()).select_from(deprovision).where(others)) or 0
 
 
 def due(tx: Connection, *, now: datetime, limit: int) -> tuple[DeprovisionId, ...]:

@@ -290,6 +290,11 @@ def all_hosts(tx: Connection) -> tuple[Host, ...]:
     return tuple(_host(row) for row in tx.execute(select(host).order_by(host.c.asset_tag)))
 
 
+def count(tx: Connection) -> int:
+    """How many hosts are on record."""
+    return tx.scalar(select(func.count()).select_from(host)) or 0
+
+
 def facts_of(tx: Connection, host_id: HostId) -> tuple[HostFact, ...]:
     """The identifying facts on record, by kind."""
     query = select(host_fact.c.kind, host_fact.c.value).where(host_fact.c.host == host_id)

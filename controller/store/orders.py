@@ -24,6 +24,7 @@ from sqlalchemy import (
     Integer,
     LargeBinary,
     Row,
+    Select,
     String,
     Table,
     func,
@@ -167,6 +168,15 @@ class NewOrder:
     boot_id: str
     hello_nonce: str
     expires_at: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """What a cap counts by: a site, a rack of a site, or (without a site) a customer, None for nobody's."""
+
+    site: str | None = None
+    rack: str | None = None
+    customer_ref: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -320,19 +330,24 @@ def live_elsewhere(tx: Connection, host_id: HostId, *, besides: DeprovisionId) -
     return _found(tx, order.c.deprovision.in_(others) & may_act)
 
 
-def dispatched_since(tx: Connection, since: datetime, *, rack: tuple[str, str] | None = None) -> int:
-    """How many orders were dispatched at or after `since`, everywhere or in one (site, rack): for caps, taken
-    in the transaction that dispatches.
+def dispatched_since(tx: Connection, since: datetime, *, place: Place | None = None) -> int:
+    """How many orders were dispatched at or after `since`, everywhere or in one place: for caps, taken in the
+    transaction that dispatches.
     """
     query = select(func.count()).select_from(order).where(order.c.dispatched_at >= since)
-    if rack is not None:
-        host = hosts.host
-        of_rack = (
-            select(deprovisions.deprovision.c.id)
-            .join(host, host.c.id == deprovisions.deprovision.c.host)
-            .where(host.c.site == rack[0], host.c.rack == rack[1])
-        )
-        query = query.where(order.c.deprovision.in_(of_rack))
+    if place is not None:
+        query = query.where(order.c.deprovision.in_(_deprovisions_at(place)))
+    return tx.scalar(query) or 0
+
+
+def hosts_dispatched_since(tx: Connection, since: datetime, *, besides: HostId) -> int:
+    """How many different hosts, this one apart, an order was dispatched for at or after `since`."""
+    row = deprovisions.deprovision
+    query = (
+        select(func.count(row.c.host.distinct()))
+        .select_from(order.join(row, row.c.id == order.c.deprovision))
+        .where(order.c.dispatched_at >= since, row.c.host != besides)
+    )
     return tx.scalar(query) or 0
 
 
@@ -344,6 +359,15 @@ def withdrawal_of(tx: Connection, key: OrderId) -> StoredWithdrawal | None:
 def absence_of(tx: Connection, key: OrderId) -> StoredAbsence | None:
     row = tx.execute(select(absence).where(absence.c.erase_order == key)).one_or_none()
     return None if row is None else StoredAbsence(**row._mapping)
+
+
+def _deprovisions_at(place: Place) -> Select[tuple[DeprovisionId]]:
+    host, row = hosts.host, deprovisions.deprovision
+    found = select(row.c.id).join(host, host.c.id == row.c.host)
+    if place.site is None:
+        return found.where(host.c.customer_ref.is_not_distinct_from(place.customer_ref))
+    found = found.where(host.c.site == place.site)
+    return found if place.rack is None else found.where(host.c.rack == place.rack)
 
 
 def _answer(

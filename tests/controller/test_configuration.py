@@ -24,6 +24,8 @@ SMALLEST = b"""
 [provider]
 domain = "demo.example"
 [lifecycle]
+grace_floor = "PT1S"
+dwell_floor = "PT1S"
 grace = "PT6S"
 dwell = "PT1S"
 [source]
@@ -80,6 +82,16 @@ def test_the_smallest_file_has_the_templates_limits() -> None:
         (b"[provider]", b"\xff", "not UTF-8 at byte"),
         (b"[boot]", b"[limits]\nper_hour = 0\n[boot]", "limits.per_hour"),
         (b"[boot]", b"[limits]\nper_hour = true\n[boot]", "limits.per_hour"),
+        (b"[boot]", b"[limits]\nfleet_percent_per_day = 101\n[boot]", "limits.fleet_percent_per_day"),
+        (b"[boot]", b"[breaker]\nendings_factor = 1\n[boot]", "breaker.endings_factor"),
+        (b"[boot]", b'[breaker]\nheartbeat_missing_for = "PT1S"\n[boot]', "breaker.heartbeat_missing_for"),
+        (b'grace = "PT6S"', b'grace = "PT0S"', "lifecycle.grace: 0:00:00 is below lifecycle.grace_floor"),
+        (b'dwell = "PT1S"', b'dwell = "PT0S"', "lifecycle.dwell: 0:00:00 is below lifecycle.dwell_floor"),
+        (b'grace_floor = "PT1S"\n', b"", "lifecycle.grace: 0:00:06 is below lifecycle.grace_floor, 1 day"),
+        (b'dwell_floor = "PT1S"\n', b"", "lifecycle.dwell: 0:00:01 is below lifecycle.dwell_floor, 4:00:00"),
+        (b"[boot]", b"[notice]\n[boot]", "notice: name a command, or the reason of a waiver"),
+        (b"[boot]", b'[notice]\ncommand = ["a"]\nwaiver = "b"\n[boot]', "and not both"),
+        (b"[boot]", b'[notice]\nwaiver = ""\n[boot]', "notice.waiver"),
     ],
 )
 def test_what_is_wrong_is_named_with_its_place(old: bytes, new: bytes, place: str) -> None:
@@ -97,9 +109,14 @@ def test_the_policy_digest_changes_with_the_policy_and_with_nothing_else() -> No
     before = parse_configuration(SMALLEST).policy_digest
     other_grace = parse_configuration(SMALLEST.replace(b"PT6S", b"PT7S"))
     other_limit = parse_configuration(SMALLEST + b"[limits]\nper_hour = 5\n")
+    other_floor = parse_configuration(SMALLEST.replace(b'floor = "PT1S"', b'floor = "PT0S"', 1))
+    other_breaker = parse_configuration(SMALLEST + b"[breaker]\nusual_at_least = 6\n")
+    waived = parse_configuration(SMALLEST + b'[notice]\nwaiver = "nobody to tell"\n')
+    told = parse_configuration(SMALLEST + b'[notice]\ncommand = ["/bin/tell"]\n')
     other_port = parse_configuration(SMALLEST.replace(b"/bin/off", b"/bin/poweroff"))
-    assert len({before, other_grace.policy_digest, other_limit.policy_digest}) == 3
-    assert other_port.policy_digest == before
+    others = (other_grace, other_limit, other_floor, other_breaker, waived)
+    assert len({before, *(other.policy_digest for other in others)}) == 1 + len(others)
+    assert other_port.policy_digest == told.policy_digest == before
 
 
 def test_the_same_policy_in_other_words_has_the_same_digest() -> None:

@@ -2,23 +2,33 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection
+from sqlalchemy import Connection, update
 
+from certificate.identifiers import DeprovisionId, HostId
 from controller import case as cases
 from controller import limits
 from controller.case import Case
 from controller.configuration import Limits
 from controller.states import State
-from controller.store import orders
+from controller.store import deprovisions, hosts, orders
 
-WIDE = {"per_hour": 100, "per_day": 100, "per_rack_per_day": 100}
-NAMES = {"per_hour": "PER_HOUR", "per_day": "PER_DAY", "per_rack_per_day": "PER_RACK_PER_DAY"}
+#: Every cap over dispatches in a window, and how long its window is.
+WINDOWS = {
+    "per_hour": limits.HOUR,
+    "per_day": limits.DAY,
+    "per_site_per_day": limits.DAY,
+    "per_rack_per_day": limits.DAY,
+    "per_customer_per_day": limits.DAY,
+}
+WIDE = dict.fromkeys((*WINDOWS, "concurrent", "fleet_percent_per_day"), 100)
+NARROW = dict.fromkeys(WIDE, 1)
 SECOND = timedelta(seconds=1)
 
 
@@ -32,7 +42,12 @@ class Dispatched:
         orders.dispatch(tx, case.order.id, now=at)
         self.own = cases.load(tx, case.id)
         #: Another host's deprovision in the same rack, which has no order yet.
-        self.next = replace(case, order=None)
+        self.next = replace(
+            case,
+            order=None,
+            host=replace(case.host, id=HostId.from_random(b"o" * 16)),
+            deprovision=replace(case.deprovision, id=DeprovisionId.from_random(b"o" * 16)),
+        )
 
     def reached(self, case: Case, *, ago: timedelta = timedelta(0), **caps: int) -> tuple[str, ...]:
         return limits.reached(self.tx, Limits(**(WIDE | caps)), case, now=self.at + ago)
@@ -45,36 +60,73 @@ def dispatched(world_in: Callable[[State], Any]) -> Iterator[Dispatched]:
         yield Dispatched(tx, cases.load(tx, world.key), world.now())
 
 
-@pytest.mark.parametrize("cap", NAMES)
+@pytest.mark.parametrize("cap", WINDOWS)
 def test_the_last_place_may_be_taken_and_the_one_after_it_not(dispatched: Dispatched, cap: str) -> None:
     assert dispatched.reached(dispatched.next, **{cap: 2}) == ()
-    assert dispatched.reached(dispatched.next, **{cap: 1}) == (NAMES[cap],)
+    assert dispatched.reached(dispatched.next, **{cap: 1}) == (cap.upper(),)
 
 
 def test_an_order_that_took_its_place_is_not_counted_against_itself(dispatched: Dispatched) -> None:
-    assert dispatched.reached(dispatched.own, per_hour=1, per_day=1, per_rack_per_day=1) == ()
+    assert dispatched.reached(dispatched.own, **NARROW) == ()
 
 
 def test_an_order_that_was_signed_but_not_dispatched_has_no_place_yet(dispatched: Dispatched) -> None:
     assert dispatched.reached(dispatched.before, per_hour=1) == ("PER_HOUR",)
 
 
-@pytest.mark.parametrize(
-    ("cap", "window"), [("per_hour", limits.HOUR), ("per_day", limits.DAY), ("per_rack_per_day", limits.DAY)]
-)
+@pytest.mark.parametrize(("cap", "window"), WINDOWS.items())
 def test_a_place_is_free_again_once_its_window_has_passed(
     dispatched: Dispatched, cap: str, window: timedelta
 ) -> None:
-    assert dispatched.reached(dispatched.next, ago=window - SECOND, **{cap: 1}) == (NAMES[cap],)
+    assert dispatched.reached(dispatched.next, ago=window - SECOND, **{cap: 1}) == (cap.upper(),)
     assert dispatched.reached(dispatched.next, ago=window + SECOND, **{cap: 1}) == ()
 
 
-@pytest.mark.parametrize("place", ["site", "rack"])
-def test_another_rack_has_places_of_its_own(dispatched: Dispatched, place: str) -> None:
-    host = replace(dispatched.next.host, **{place: "elsewhere"})
-    elsewhere = replace(dispatched.next, host=host)
-    assert dispatched.reached(elsewhere, per_rack_per_day=1) == ()
-    assert dispatched.reached(elsewhere, per_day=1) == ("PER_DAY",)
+@pytest.mark.parametrize(
+    ("place", "caps"),
+    [
+        ("site", {"per_site_per_day", "per_rack_per_day"}),
+        ("rack", {"per_rack_per_day"}),
+        ("customer_ref", {"per_customer_per_day"}),
+    ],
+)
+def test_another_place_has_places_of_its_own(dispatched: Dispatched, place: str, caps: set[str]) -> None:
+    elsewhere = replace(dispatched.next, host=replace(dispatched.next.host, **{place: "e" * 64}))
+    for cap in WINDOWS:
+        is_reached = bool(dispatched.reached(elsewhere, **{cap: 1}))
+        assert is_reached is (cap not in caps), cap
+
+
+def test_hosts_with_no_customer_on_record_count_as_one_customers(dispatched: Dispatched) -> None:
+    assert dispatched.own.host.customer_ref is None
+    assert dispatched.reached(dispatched.next, per_customer_per_day=1) == ("PER_CUSTOMER_PER_DAY",)
+
+
+def test_what_is_being_erased_takes_a_place_until_it_is_judged(dispatched: Dispatched) -> None:
+    assert dispatched.reached(dispatched.next, concurrent=1) == ()
+    for state, is_taken in ((State.ERASING, True), (State.VERIFIED, False)):
+        row = deprovisions.deprovision
+        dispatched.tx.execute(update(row).values(state=state))
+        assert bool(dispatched.reached(dispatched.next, concurrent=1)) is is_taken
+        assert dispatched.reached(dispatched.own, concurrent=1) == ()
+
+
+def test_the_share_of_the_fleet_is_one_host_at_least_and_counts_hosts_and_not_orders(
+    dispatched: Dispatched,
+) -> None:
+    again = replace(dispatched.before, order=None)
+    assert dispatched.reached(again, fleet_percent_per_day=1) == (), "the same host once more"
+    assert dispatched.reached(dispatched.next, fleet_percent_per_day=1) == ("FLEET_PER_DAY",)
+    for number in range(299):
+        host = replace(dispatched.own.host, id=HostId.from_random(secrets.token_bytes(16)))
+        hosts.register(dispatched.tx, replace(host, asset_tag=f"more-{number}"), facts=(), now=dispatched.at)
+    assert dispatched.reached(dispatched.next, fleet_percent_per_day=1) == ()
+
+
+def test_every_cap_of_the_configuration_is_counted(dispatched: Dispatched) -> None:
+    counted = limits.usage(dispatched.tx, Limits(), dispatched.next, now=dispatched.at)
+    assert len(counted) == len(Limits.model_fields)
+    assert len({each.name for each in counted}) == len(counted)
 
 
 def test_a_dispatch_keeps_its_place_whatever_became_of_it(dispatched: Dispatched) -> None:

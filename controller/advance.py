@@ -10,7 +10,7 @@ the transaction that stores it.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import assert_never
 
 from sqlalchemy import Connection
@@ -20,6 +20,7 @@ from certificate.identifiers import DeprovisionId
 from controller import case as cases
 from controller import knowledge
 from controller.case import Case
+from controller.dispatch import lease as leases
 from controller.errors import Code, LostRace
 from controller.facts import Effect, Question
 from controller.intent import intend
@@ -27,10 +28,6 @@ from controller.lifecycle import Decision, Move, Refuse, Wait, decide
 from controller.program import Program
 from controller.states import State
 from controller.store import boots, deprovisions, effects_begun, orders
-
-#: Longer than any command may take (`configuration.MAX_COMMAND_TIME`), so that a lease ends only with its
-#: worker.
-LEASE = timedelta(minutes=10)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,7 +57,7 @@ def advance(program: Program, key: DeprovisionId, *, owner: str) -> Step:
     """One step under `owner`'s lease. Raises LostRace while somebody else works on it."""
     with program.store.transaction() as tx:
         now = program.clock()
-        row = deprovisions.claim(tx, key, owner=owner, now=now, lease=LEASE)
+        row = deprovisions.claim(tx, key, owner=owner, now=now, lease=leases.LEASE)
         case = cases.load(tx, key)
         decision = decide(knowledge.facts_of(tx, program, case, now=now), now)
         step = Step(case=case, decision=decision, fence=row.fence)

@@ -1,17 +1,22 @@
-"""The loop of a controller in one process.
+"""The loop of a controller in one process, alone on its store or beside others.
 
-Rules: whatever is due is advanced, each deprovision by one thread at a time under its own lease; after a
-decision its effect is performed and its questions are asked, then it is advanced again, until there is
-nothing left to do before its next due instant. An effect that fails is logged and nothing else: what it did
-or did not do, the next question tells. The order is sent by the step that moved to `erasing` and by no other.
+Rules: whatever is due is advanced, each deprovision by one thread at a time under its own lease, which a
+thread of its own keeps (`lease`); each piece of work is an owner of its own, so that no lease outlives it
+unnoticed; after a decision its effect is performed and its questions are asked, then it is advanced again,
+until there is nothing left to do before its next due instant. An effect that fails is logged and nothing
+else: what it did or did not do, the next question tells. The order is sent by the step that moved to
+`erasing` and by no other.
 Hosts, hints and polls are taken in by a thread of its own, because a source may be slow. Work that runs when
-the loop is stopped is left to the agents and the drives; a restart asks them.
+the loop is stopped is left to the agents and the drives; a restart asks them. Only who is alone (the home's
+lock says so) ends the leases and open questions it finds at its start; beside others they end by their age.
 """
 
 from __future__ import annotations
 
+import itertools
 import threading
 import time
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import datetime, timedelta
 
@@ -20,6 +25,7 @@ import structlog
 from certificate.errors import Refused
 from certificate.identifiers import DeprovisionId
 from controller import checkpointing, intake
+from controller.dispatch.lease import Heart
 from controller.dispatch.working import take_step
 from controller.errors import LostRace, Unanswered
 from controller.program import Program
@@ -44,10 +50,13 @@ logger = structlog.get_logger(__name__)
 
 
 class Embedded:
-    """One process, a few threads."""
+    """One process, a few threads. `is_alone`: no other process works on this store."""
 
-    def __init__(self, program: Program) -> None:
+    def __init__(self, program: Program, *, is_alone: bool = True) -> None:
         self._program = program
+        self._is_alone = is_alone
+        self._heart = Heart(program.store)
+        self._works = itertools.count()
         self._awake = threading.Event()
         self._is_told = threading.Event()
         self._busy: dict[DeprovisionId, Future[None]] = {}
@@ -61,11 +70,15 @@ class Embedded:
 
     def run(self, stop: threading.Event) -> None:
         """Until `stop` is set; returns when nothing of its own runs any more."""
-        with self._program.store.transaction() as tx:
-            deprovisions.end_all_leases(tx)
-            observations.abandon(tx, now=self._program.clock())
+        if self._is_alone:
+            with self._program.store.transaction() as tx:
+                deprovisions.end_all_leases(tx)
+                observations.abandon(tx, now=self._program.clock())
         checkpointing.sign_due(self._program)
+        over = threading.Event()
+        heart_thread = threading.Thread(target=self._heart.run, args=(over,), name="leases")
         intake_thread = threading.Thread(target=self._take_in, args=(stop,), name="intake")
+        heart_thread.start()
         intake_thread.start()
         try:
             with ThreadPoolExecutor(max_workers=WORKERS, thread_name_prefix="deprovision") as pool:
@@ -76,6 +89,9 @@ class Embedded:
         finally:
             stop.set()
             intake_thread.join()
+            # Last, because what still runs keeps its leases until it ends.
+            over.set()
+            heart_thread.join()
 
     def _take_in(self, stop: threading.Event) -> None:
         """New hosts, hints, and now and then a poll. A source that is slow or fails holds up nothing else."""
@@ -125,24 +141,31 @@ class Embedded:
 
     def _work(self, key: DeprovisionId, stop: threading.Event) -> None:
         """Steps of one deprovision, until it rests."""
-        owner = f"{self._run_id}-{threading.get_ident()}"
+        owner = f"{self._run_id}-{next(self._works)}"
         try:
             for _ in range(STEPS_IN_A_ROW):
                 if stop.is_set():
                     return
-                if take_step(self._program, key, owner=owner).is_rest:
+                if take_step(self._program, key, owner=owner, heart=self._heart).is_rest:
                     return
         except LostRace as lost:
             logger.info("lost a race", deprovision=key, reason=lost.reason)
         except Refused as refusal:
             logger.warning("refused", deprovision=key, code=refusal.code.value, reason=refusal.reason)
-            self._put_off(key, owner, f"{refusal.code.value}: {refusal.reason}")
+            self._settle(self._put_off, key, owner, f"{refusal.code.value}: {refusal.reason}")
         except Exception:
             logger.exception("a fault of ours", deprovision=key)
-            self._put_off(key, owner, "a fault of ours; see the log of serve")
+            self._settle(self._put_off, key, owner, "a fault of ours; see the log of serve")
         finally:
-            self._give_back(key, owner)
+            self._settle(self._give_back, key, owner)
             self._awake.set()
+
+    def _settle(self, write: Callable[..., None], key: DeprovisionId, *arguments: str) -> None:
+        """What a store that is busy or full does not take now is left to the lease's end."""
+        try:
+            write(key, *arguments)
+        except Exception:
+            logger.exception("not written; the lease runs out instead", deprovision=key)
 
     def _put_off(self, key: DeprovisionId, owner: str, reason: str) -> None:
         """What failed is tried again, but not at once; also where its claim was rolled back with it."""

@@ -11,6 +11,7 @@ from datetime import timedelta
 from controller.boot import StartRequest
 from controller.boot.configuration import SECRET_BYTES, build
 from controller.case import Case
+from controller.dispatch.lease import Lease
 from controller.observe.host import secret_name, target_of
 from controller.program import Program
 from controller.store import boots, private
@@ -20,7 +21,7 @@ from controller.store import boots, private
 CONFIGURATION_LIFE = timedelta(minutes=30)
 
 
-def perform(program: Program, case: Case) -> None:
+def perform(program: Program, case: Case, *, lease: Lease) -> None:
     """Raises Refused (nothing was done) or Unanswered (start again, with a new secret)."""
     secret = program.random_bytes(SECRET_BYTES)
     issued_at = program.whole_second()
@@ -53,6 +54,7 @@ def perform(program: Program, case: Case) -> None:
         )
     directory = program.boot_folder / f"{case.id}-{boot.number}"
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    lease.require_held()
     program.boot.start(
         StartRequest(
             target=target_of(case.host), configuration=configuration.data, secret=secret, directory=directory

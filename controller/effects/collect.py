@@ -1,11 +1,12 @@
 """Follow the journal of a dispatched order: keep its lines, acknowledge what may be, keep the evidence.
 
 Rules (DESIGN.md, rule 4): a line is stored before anything is answered; each acknowledgement is a transaction
-in which `may_acknowledge` runs on new observations and the grant is stored, and only then is it sent; a
-refused step gets no acknowledgement, so it is never begun, and following ends there: `decide` says what
-happens next. Nothing is acknowledged to an execution that the agent does not call running: nobody waits there
-any more, and the rest of its journal is only to be read. Every step counts as irreversible, because an agent
-of another release may know more kinds of them than we do.
+of the lease holder in which `may_acknowledge` runs on new observations and the grant is stored, and only then
+is it sent, if the lease is still held; a refused step gets no acknowledgement, so it is never begun, and
+following ends there: `decide` says what happens next. Whoever lost the lease follows no further; its
+successor does, and the execution never notices. Nothing is acknowledged to an execution that the agent does
+not call running: nobody waits there any more, and the rest of its journal is only to be read. Every step
+counts as irreversible, because an agent of another release may know more kinds of them than we do.
 """
 
 from __future__ import annotations
@@ -15,14 +16,14 @@ from certificate.errors import Code as CertificateCode
 from certificate.errors import Malformed, Refused
 from certificate.messages import Ack, Follow, JournalEnd, JournalLine, TokenState
 from controller import knowledge
-from controller.advance import LEASE
 from controller.case import Case
 from controller.channels import Channel
+from controller.dispatch.lease import Lease
 from controller.errors import Code
 from controller.lifecycle import may_acknowledge, questions_to_acknowledge
 from controller.observe import questioning
 from controller.program import Program
-from controller.store import deprovisions, evidence, journal
+from controller.store import evidence, journal
 from controller.store.orders import StoredOrder
 
 #: The kind of line that carries the signed evidence and its annex.
@@ -30,10 +31,11 @@ EVIDENCE = "evidence"
 RUNNING = TokenState.RUNNING
 
 
-def perform(program: Program, case: Case, *, fence: int) -> None:
-    """Until the journal ends. `fence`: of the lease under which we collect.
+def perform(program: Program, case: Case, *, lease: Lease) -> None:
+    """Until the journal ends, or the lease does. `program` is as `dispatch.lease.holding` makes it.
 
-    Raises Refused where a step may not be acknowledged, Unreachable, or Unanswered: then ask for the status.
+    Raises Refused where a step may not be acknowledged (LostRace: the lease is lost), Unreachable, or
+    Unanswered: then ask for the status.
     """
     order, boot = case.order, case.boot
     if order is None or boot is None or boot.host_key_blob is None:
@@ -44,9 +46,9 @@ def perform(program: Program, case: Case, *, fence: int) -> None:
         for line in channel.follow(Follow(token=order.token, from_seq=_first_open(program, order))):
             if isinstance(line, JournalEnd):
                 return
-            _keep(program, case, order, line, fence=fence)
+            _keep(program, order, line)
             if line.needs_ack and is_running:
-                _acknowledge(program, case, order, line, channel, fence=fence)
+                _acknowledge(program, case, order, line, channel, lease=lease)
 
 
 def _first_open(program: Program, order: StoredOrder) -> int:
@@ -59,10 +61,9 @@ def _first_open(program: Program, order: StoredOrder) -> int:
     return min([*waiting, after])
 
 
-def _keep(program: Program, case: Case, order: StoredOrder, line: JournalLine, *, fence: int) -> None:
+def _keep(program: Program, order: StoredOrder, line: JournalLine) -> None:
     now = program.clock()
     with program.store.transaction() as tx:
-        deprovisions.heartbeat(tx, case.id, fence=fence, now=now, lease=LEASE)
         journal.store_line(tx, order.id, read=line, line=line.write(), now=now)
         if line.kind == EVIDENCE:
             envelope, annex = _evidence(program, order, line)
@@ -80,7 +81,7 @@ def _evidence(program: Program, order: StoredOrder, line: JournalLine) -> tuple[
 
 
 def _acknowledge(
-    program: Program, case: Case, order: StoredOrder, line: JournalLine, channel: Channel, *, fence: int
+    program: Program, case: Case, order: StoredOrder, line: JournalLine, channel: Channel, *, lease: Lease
 ) -> None:
     """Ask what has to be asked, then decide, grant and only then tell."""
     requested_at = program.clock()
@@ -98,5 +99,6 @@ def _acknowledge(
             step=line.step,
             is_irreversible=True,
         )
-        journal.grant(tx, order.id, seq=line.seq, fence=fence, now=now)
+        journal.grant(tx, order.id, seq=line.seq, fence=lease.fence, now=now)
+    lease.require_held()
     channel.ask(Ack(token=order.token, boot_id=order.boot_id, seq=line.seq, step=line.step))

@@ -10,13 +10,16 @@ from certificate.errors import Refused
 from certificate.messages import DeliveryLine, Execute, SaltedMedium
 from controller.case import Case
 from controller.checkpointing import proof_of
+from controller.dispatch.lease import Lease
 from controller.errors import Code
 from controller.program import Program
 from controller.store import log_rows, plans
 
 
-def perform(program: Program, case: Case) -> None:
-    """Raises Refused (AgentRefused: the agent said no), Unreachable (nothing was sent) or Unanswered."""
+def perform(program: Program, case: Case, *, lease: Lease) -> None:
+    """Raises Refused (AgentRefused: the agent said no; LostRace: the lease is lost), Unreachable (nothing was
+    sent) or Unanswered.
+    """
     order, boot = case.order, case.boot
     if order is None or boot is None or boot.host_key_blob is None:
         raise Refused(Code.ORDER_MISSING, "there is nothing to dispatch")
@@ -28,6 +31,8 @@ def perform(program: Program, case: Case) -> None:
         ),
     )
     with program.route(case.host).open(host_key_blob=bytes.fromhex(boot.host_key_blob)) as channel:
+        # A worker that slept since its commit must not send what its successor has given up (rule 4).
+        lease.require_held()
         channel.ask(line)
 
 
@@ -49,4 +54,5 @@ def delivery_line(program: Program, case: Case) -> DeliveryLine:
         validation=program.documents.table_file.decode(),
         approvals=tuple(approval.envelope.decode() for approval in approvals),
         enrolments=(),
+        decisions=(),
     )

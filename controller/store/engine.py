@@ -11,9 +11,10 @@ KNOWN GAP: local disks only. On a network file system neither WAL nor fsync keep
 
 from __future__ import annotations
 
+import copy
+import itertools
 import os
 import sqlite3
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -32,10 +33,16 @@ BUSY_TIMEOUT_MILLISECONDS = 10_000
 #: The database holds serials and sealed text; nobody else on the machine reads it.
 DATABASE_MODE = 0o600
 _BEGIN = "expunge_begin"
+#: The execution option under which a snapshot carries what its anchor said before it was taken.
+LOOKED = "expunge_anchor_looked"
 
 
 class Anchoring(Protocol):
     """Who keeps the copy outside (`anchor.AnchorKeeper`)."""
+
+    def look(self) -> bytes | None:
+        """The copy as it is now."""
+        ...
 
     def before_commit(self, tx: Connection) -> Head | None:
         """What the copy should say once this transaction is durable; None to leave it as it is."""
@@ -61,8 +68,14 @@ class Store:
         self._is_read_only = is_read_only
         self._anchoring = anchoring
         self._count_commit = count_commit
-        self._commits = 0
-        self._counting = threading.Lock()
+        self._commits = itertools.count(1)
+        self._check: Callable[[Connection], None] | None = None
+
+    def checked(self, check: Callable[[Connection], None]) -> Store:
+        """The same database; each transaction begins with `check`, which refuses it by raising."""
+        checked = copy.copy(self)
+        checked._check = check
+        return checked
 
     @contextmanager
     def transaction(self) -> Iterator[Connection]:
@@ -76,16 +89,15 @@ class Store:
             raise Refused(Code.STORE_READ_ONLY, "the database was opened for reading")
         with self.engine.connect() as connection:
             with connection.begin():
+                if self._check is not None:
+                    self._check(connection)
                 yield connection
                 head = self._anchoring.before_commit(connection) if self._anchoring else None
             self._committed(head)
 
     def _committed(self, head: Head | None) -> None:
         if self._count_commit is not None:
-            with self._counting:
-                self._commits += 1
-                count = self._commits
-            self._count_commit(count)
+            self._count_commit(next(self._commits))
         if self._anchoring is not None and head is not None:
             self._anchoring.after_commit(head)
 
@@ -93,7 +105,8 @@ class Store:
     def snapshot(self) -> Iterator[Connection]:
         """A transaction that only reads, all of it from one state, and holds up nobody."""
         with self.engine.connect() as connection:
-            connection = connection.execution_options(**{_BEGIN: "DEFERRED"})
+            looked = {} if self._anchoring is None else {LOOKED: self._anchoring.look()}
+            connection = connection.execution_options(**{_BEGIN: "DEFERRED"}, **looked)
             connection.exec_driver_sql("PRAGMA query_only = ON")
             try:
                 yield connection

@@ -12,8 +12,9 @@ from certificate.identifiers import DeprovisionId
 from controller import advance as advancing
 from controller import case as cases
 from controller import intent
-from controller.advance import LEASE, Step, advance
+from controller.advance import Step, advance
 from controller.dispatch import working
+from controller.dispatch.lease import LEASE, Lease, uptime_seconds
 from controller.errors import LostRace
 from controller.facts import Effect
 from controller.lifecycle import Move
@@ -37,7 +38,8 @@ def until_effect(world: Any, effect: Effect) -> Step:
         if step.effect is not None:
             with world.program.store.snapshot() as tx:
                 case = cases.load(tx, world.key)
-            working.perform(world.program, case, step.effect, fence=step.fence)
+            lease = Lease(world.program, world.key, fence=step.fence, since_seconds=uptime_seconds())
+            working.perform(world.program, case, step.effect, lease=lease)
         working.questioning.ask_all(world.program, step.case, step.questions)
     raise AssertionError(f"no step began {effect}")
 

@@ -20,10 +20,11 @@ from certificate.statements.vocabulary import Result, ValidationDecision
 from certificate.verify import verify
 from controller import case as cases
 from controller.bundles import assemble
+from controller.dispatch.lease import LEASE, Lease, uptime_seconds
 from controller.effects import boot, dispatch_order
 from controller.facts import Effect
 from controller.states import State
-from controller.store import audit, effects_begun, evidence, journal, orders, outcomes
+from controller.store import audit, deprovisions, effects_begun, evidence, journal, orders, outcomes
 
 #: Every state in which a renewal still wins without any order being dispatched.
 REVERSIBLE = [state for state in State if state.is_reversible]
@@ -305,9 +306,11 @@ def test_an_order_replayed_in_the_same_boot_is_refused(found: Callable[..., Any]
 def test_an_order_replayed_after_a_restart_of_the_agent_is_refused(found: Callable[..., Any]) -> None:
     world = erased(found)
     old = replayed(world)
-    with world.program.store.snapshot() as tx:
+    with world.program.store.transaction() as tx:
+        row = deprovisions.claim(tx, world.key, owner="test", now=world.now(), lease=LEASE)
         case = cases.load(tx, world.key)
-    boot.perform(world.program, case)
+    lease = Lease(world.program, world.key, fence=row.fence, since_seconds=uptime_seconds())
+    boot.perform(world.program, case, lease=lease)
     hello = Hello(controller_nonce="0" * 64, purpose=HelloPurpose.ORDER.value)
     assert isinstance(next(iter(world._agent(hello))), HelloAnswer)
     (answer,) = list(world._agent(old))

@@ -16,9 +16,9 @@ from certificate.errors import Refused
 from certificate.identifiers import DeprovisionId, HostId
 from certificate.statements.vocabulary import Trigger
 from controller import intake
-from controller.advance import LEASE
 from controller.dispatch import embedded
 from controller.dispatch.embedded import Embedded
+from controller.dispatch.lease import LEASE
 from controller.errors import Code
 from controller.facts import Disposition, Question
 from controller.states import State
@@ -108,7 +108,9 @@ def before_the_claim(take_step: TakeStep, *arguments: Any, **more: Any) -> None:
     """Where `advance` fails, its claim is rolled back with it."""
 
 
-def after_the_claim(take_step: TakeStep, program: Any, key: DeprovisionId, *, owner: str) -> None:
+def after_the_claim(
+    take_step: TakeStep, program: Any, key: DeprovisionId, *, owner: str, **more: Any
+) -> None:
     """Where an effect fails, its worker holds the lease."""
     with program.store.transaction() as tx:
         deprovisions.claim(tx, key, owner=owner, now=program.clock(), lease=LEASE)
@@ -125,11 +127,11 @@ def fail_steps(
     take_step: TakeStep = embedded.take_step
     attempts: list[float] = []
 
-    def take(program: Any, which: DeprovisionId, *, owner: str) -> Any:
+    def take(program: Any, which: DeprovisionId, *, owner: str, **more: Any) -> Any:
         if which != key:
-            return take_step(program, which, owner=owner)
+            return take_step(program, which, owner=owner, **more)
         attempts.append(time.monotonic())
-        first(take_step, program, which, owner=owner)
+        first(take_step, program, which, owner=owner, **more)
         raise error
 
     monkeypatch.setattr(embedded, "take_step", take)
@@ -203,7 +205,7 @@ def test_a_stop_ends_a_deprovision_between_two_steps(world: Any, monkeypatch: py
     class More:
         is_rest = False
 
-    def take(program: Any, which: DeprovisionId, *, owner: str) -> Any:
+    def take(program: Any, which: DeprovisionId, *, owner: str, **more: Any) -> Any:
         assert which == key
         steps.append(time.monotonic())
         time.sleep(0.05)
@@ -235,7 +237,7 @@ def test_one_deprovision_is_worked_on_by_one_thread_at_a_time(
     schedule(world, "slow")
     together, most, gate = [0], [0], threading.Event()
 
-    def take(program: Any, which: DeprovisionId, *, owner: str) -> Any:
+    def take(program: Any, which: DeprovisionId, *, owner: str, **more: Any) -> Any:
         together[0] += 1
         most[0] = max(most[0], together[0])
         gate.wait(0.5)

@@ -16,12 +16,11 @@ from certificate.messages import Ack, AckAnswer, Follow, JournalEnd, JournalLine
 from certificate.statements import Plan
 from certificate.statements.statement import read_model
 from controller import case as cases
-from controller.advance import LEASE
 from controller.channels.simulated import SimulatedRoute
 from controller.dispatch import working
-from controller.effects import collect
+from controller.dispatch.lease import LEASE, Lease, uptime_seconds
 from controller.errors import Code, LostRace
-from controller.facts import Question
+from controller.facts import Effect, Question
 from controller.states import State
 from controller.store import deprovisions, evidence, journal, observations
 from controller.store.journal import NOTHING_BEFORE
@@ -77,7 +76,8 @@ class Execution:
         return step
 
     def collect(self) -> None:
-        collect.perform(self.program, self.case, fence=self.fence)
+        lease = Lease(self.program, self.world.key, fence=self.fence, since_seconds=uptime_seconds())
+        working.perform(self.program, self.case, Effect.COLLECT, lease=lease)
 
     @property
     def stored(self) -> list[str]:
@@ -104,7 +104,7 @@ class Execution:
 
 @pytest.fixture
 def execution(world_in: Callable[[State], Any], monkeypatch: pytest.MonkeyPatch) -> Execution:
-    monkeypatch.setattr(working.dispatch_order, "perform", lambda program, case: None)
+    monkeypatch.setattr(working.dispatch_order, "perform", lambda program, case, lease: None)
     return Execution(world_in(State.ERASING))
 
 

@@ -5,14 +5,19 @@ or backup with the database. Compared at start and in the dispatch and acknowled
 equal to it: current; ahead, with the anchor's head in its chain: an ordinary crash between commit and anchor;
 behind, forked, missing, damaged or of another machine: frozen. **The anchor moves only along its own chain**:
 a frozen store goes on committing (it observes, it sends running erases to needs_operator) and none of that
-touches the anchor, so that the freeze outlives restarts until two operators reconcile (`place`).
+touches the anchor, so that the freeze outlives restarts until two operators reconcile (`place`). It never
+goes back either: several processes on one store write it in turn, under a lock file beside it.
 Source: DESIGN.md, rule 7; FORMATS.md, "Home".
 """
 
 from __future__ import annotations
 
+import fcntl
 import json
 import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -24,10 +29,14 @@ from certificate.errors import Malformed, Refused
 from controller.errors import Code
 from controller.home import write_durably
 from controller.store import ledger
+from controller.store.engine import LOOKED
 from controller.store.head import Head, read_head
 
 #: Six short fields.
 MAX_ANCHOR_BYTES = 4096
+#: As long as a busy database is waited for. Writing takes milliseconds, unless its process was stopped.
+LOCK_SECONDS = 10.0
+LOCK_PAUSE_SECONDS = 0.002
 
 
 class Standing(StrEnum):
@@ -64,10 +73,18 @@ class Comparison:
 
 def read(path: Path) -> Head | None:
     """The anchor at `path`; None where there is none. Raises Refused(ANCHOR_INVALID) for a damaged one."""
+    data = _content(path)
+    return None if data is None else _head(data)
+
+
+def _content(path: Path) -> bytes | None:
     try:
-        data = path.read_bytes()
+        return path.read_bytes()
     except FileNotFoundError:
         return None
+
+
+def _head(data: bytes) -> Head:
     try:
         fields = strict_json.load_object(data, max_bytes=MAX_ANCHOR_BYTES, what="anchor")
     except Malformed as error:
@@ -81,7 +98,7 @@ def read(path: Path) -> Head | None:
         "log_size": int,
     }
     if {name: type(value) for name, value in fields.items()} != expected:
-        raise Refused(Code.ANCHOR_INVALID, f"{path.name} does not hold the six fields of an anchor")
+        raise Refused(Code.ANCHOR_INVALID, "the anchor does not hold its six fields")
     return Head(**fields)
 
 
@@ -110,7 +127,8 @@ def compare(tx: Connection, anchor: Head | None, *, machine_id: str) -> Comparis
 class AnchorKeeper:
     """Keeps the file at `path` in step with one store; handed to `open_store` as `anchoring`.
 
-    The file is read anew for each comparison: somebody may have taken it away.
+    The file is read anew for each comparison: somebody may have taken it away. For a snapshot it is read
+    before the snapshot is taken, or a commit in between would look like a store that fell behind.
     """
 
     def __init__(self, path: Path, *, machine_id: str) -> None:
@@ -123,15 +141,21 @@ class AnchorKeeper:
 
         Before `tx` wrote anything this says how the store stood when it began.
         """
+        options = tx.get_execution_options()
+        data = options[LOOKED] if LOOKED in options else self.look()
         try:
-            anchor = read(self._path)
+            anchor = None if data is None else _head(data)
         except Refused:
             return _frozen(FrozenBecause.ANCHOR_DAMAGED)
         return compare(tx, anchor, machine_id=self._machine_id)
 
+    def look(self) -> bytes | None:
+        """The anchor's bytes as they are now; None where there is none."""
+        return _content(self._path)
+
     def place(self, head: Head) -> None:
         """Writes `head` whatever stood there: only `init` and `reconcile` may."""
-        with self._writing:
+        with self._alone():
             write(self._path, head)
 
     def before_commit(self, tx: Connection) -> Head | None:
@@ -139,14 +163,34 @@ class AnchorKeeper:
         return read_head(tx) if self.compare(tx).standing is Standing.AHEAD else None
 
     def after_commit(self, head: Head) -> None:
-        """Writes `head` unless a later one of the same epoch is there already: threads commit in one order
-        and may arrive here in another.
+        """Writes `head` unless a later one is there already: threads and processes commit in one order and
+        may arrive here in another. Raises TimeoutError while another process keeps the lock.
         """
-        with self._writing:
+        with self._alone():
             there = read(self._path)
             if there is None or (there.epoch, there.ledger_seq) > (head.epoch, head.ledger_seq):
                 return
             write(self._path, head)
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """No other thread and no other process writes meanwhile. The kernel lets go of a dead one's lock."""
+        lock_file = self._path.with_name(f".{self._path.name}.lock")
+        with self._writing, lock_file.open("ab") as file:
+            deadline = time.monotonic() + LOCK_SECONDS
+            while not _is_locked(file.fileno()):
+                if time.monotonic() > deadline:
+                    raise TimeoutError(f"another process has kept {lock_file} for {LOCK_SECONDS} s")
+                time.sleep(LOCK_PAUSE_SECONDS)
+            yield
+
+
+def _is_locked(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def _frozen(because: FrozenBecause) -> Comparison:

@@ -9,7 +9,8 @@
     order         the permission to destroy
     validation    the table that decides what is accepted
     approvals     of people, for the plan
-    decisions     of people: enrolments of the approvers, and the validation where a person decided
+    decisions     of people: enrolments of the approvers, declarations that a host was never let, and the
+                  validation where a person decided
     allocation    the receipt that handed the drives to the tenancy, or null
     proofs        one tlog-proof for each logged document: {"document": "outcome", "proof": "..."}
     trust_roots   the chain from version 1 on
@@ -30,6 +31,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, StringConstraints, model_validator
 
 from certificate.envelope import MAX_ENVELOPE_BYTES
+from certificate.grounds import MAX_DECISIONS
 from certificate.log.proof import MAX_PROOF_BYTES
 from certificate.operators import MAX_ENROLMENTS
 from certificate.statements.statement import Model, read_model
@@ -72,7 +74,7 @@ class Bundle(Model):
     order: EnvelopeText
     validation: EnvelopeText
     approvals: Annotated[tuple[EnvelopeText, ...], Field(max_length=MAX_APPROVALS)]
-    decisions: Annotated[tuple[EnvelopeText, ...], Field(max_length=MAX_ENROLMENTS + 1)]
+    decisions: Annotated[tuple[EnvelopeText, ...], Field(max_length=MAX_ENROLMENTS + MAX_DECISIONS + 1)]
     allocation: EnvelopeText | None
     proofs: Annotated[tuple[LogProof, ...], Field(max_length=len(Document))]
     trust_roots: Annotated[tuple[EnvelopeText, ...], Field(min_length=1, max_length=16)]

@@ -1,6 +1,7 @@
 """Delivery: an order with all that lets an agent decide, from these bytes alone, whether it may obey.
 
-    order, log entry, inclusion proof, checkpoint, validation table, approvals, enrolment decisions
+    order, log entry, inclusion proof, checkpoint, validation table, approvals, enrolment decisions,
+    decisions on a host's disposition
 
 `obey` is the one function by which an agent decides. An order is obeyed only if:
 
@@ -14,12 +15,16 @@
  6. The validation table is signed by a root key, is the one the plan names, has a rule for the plan's class
     of data, and that rule's floor is the plan's. What the table does not name is not wiped.
  7. The approvals are those the order's basis names, each by another enrolled operator, for exactly this plan,
-    alive when the order was issued. There are as many as the table asks where a tenancy ended, two where
-    people ask by hand, and never fewer than the order itself says; who approves is not who requested.
+    alive when the order was issued and for a day at most. There are as many as the table asks where a tenancy
+    ended, two where people ask by hand, and never fewer than the order itself says; who approves is not who
+    requested.
+ 8. The basis bears the order: `grounds`. Every tenancy ended, or the host was never let and two operators
+    declared so; nothing in it says freeze or hold.
 
 Every rule refuses; none repairs. Nothing here depends on the controller's configuration. Not decided here:
-whether this is the host and these are its drives, fence and token (the agent's admission), and limits and
-notices, which only the controller knows.
+whether this is the host and these are its drives, fence and token (the agent's admission); whether an
+approval was used before (the agent's `acceptance`, for its boot, and the controller); and limits and notices,
+which only the controller knows.
 
 KNOWN GAP: an agent in RAM has no wall clock that it can trust, so that approvals and enrolments are judged at
 the order's `issued_at`, which the controller signs; a controller with a false clock can stretch an approval.
@@ -33,17 +38,19 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 
 from certificate import commitment
 from certificate import envelope as dsse
 from certificate.errors import Code, Malformed, Untrusted
+from certificate.grounds import require_grounds
 from certificate.log import entry as log_entry
 from certificate.log import proof as log_proof
 from certificate.log.entry import Entry, LogKind
 from certificate.log.merkle import MAX_PROOF_HASHES
 from certificate.log.proof import Proof
 from certificate.messages import DeliveryLine
-from certificate.operators import enrolled_operators
+from certificate.operators import Operators, enrolled_operators
 from certificate.statements import Approval, Order, Statement, ValidationTable
 from certificate.statements.validation import DataClassRule
 from certificate.statements.vocabulary import Trigger
@@ -53,6 +60,8 @@ from certificate.trust import TrustRoot
 MANUAL_APPROVALS = 2
 #: A request and two approvals, with room; stops work without end.
 MAX_APPROVALS = 16
+#: Whoever said yes yesterday is asked again: an approval cannot be given for longer.
+APPROVAL_LIFE = timedelta(hours=24)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,6 +75,8 @@ class Delivery:
     validation: bytes
     approvals: tuple[bytes, ...]
     enrolments: tuple[bytes, ...]
+    #: That the host was never let; none where a tenancy ended.
+    decisions: tuple[bytes, ...]
 
     @classmethod
     def from_line(cls, line: DeliveryLine) -> Delivery:
@@ -80,6 +91,7 @@ class Delivery:
             validation=_encoded(line.validation),
             approvals=tuple(_encoded(text) for text in line.approvals),
             enrolments=tuple(_encoded(text) for text in line.enrolments),
+            decisions=tuple(_encoded(text) for text in line.decisions),
         )
 
     def to_line(self) -> DeliveryLine:
@@ -92,6 +104,7 @@ class Delivery:
             validation=self.validation.decode(),
             approvals=tuple(data.decode() for data in self.approvals),
             enrolments=tuple(data.decode() for data in self.enrolments),
+            decisions=tuple(data.decode() for data in self.decisions),
         )
 
 
@@ -113,7 +126,8 @@ def obey(
     time in milliseconds of CLOCK_BOOTTIME, as `now_ms`.
     Raises Malformed (a file is not what it claims to be) or Untrusted: SIGNATURE_INVALID, KEY_UNTRUSTED,
     KEY_REVOKED_AT_INDEX, PURPOSE_MISMATCH, NOT_LOGGED, PROOF_INVALID, CHECKPOINT_INVALID,
-    ORDER_FOR_ANOTHER_BOOT, ORDER_EXPIRED, PLAN_MISMATCH, APPROVALS_MISSING, SUBJECT_MISMATCH.
+    ORDER_FOR_ANOTHER_BOOT, ORDER_EXPIRED, PLAN_MISMATCH, APPROVALS_MISSING, SUBJECT_MISMATCH,
+    BASIS_INSUFFICIENT, DECISIONS_MISSING.
     """
     entry = log_entry.read(delivery.log_entry)
     # 1. Signature, role, position, purpose.
@@ -133,7 +147,10 @@ def obey(
     # 6. The table that decides.
     table, rule = _open_table(delivery.validation, order, entry.seq, trust)
     # 7. The people behind it.
-    _require_approvals(delivery, order, rule, trust)
+    operators = enrolled_operators(trust, delivery.enrolments, order.issued_at)
+    _require_approvals(delivery.approvals, order, rule, operators)
+    # 8. Why the customer is gone.
+    require_grounds(order, delivery.decisions, operators)
     return Obeyable(order=order, order_digest=order_digest, table=table)
 
 
@@ -197,12 +214,13 @@ def _open_table(
     return table, rule
 
 
-def _require_approvals(delivery: Delivery, order: Order, rule: DataClassRule, trust: TrustRoot) -> None:
+def _require_approvals(
+    approvals: tuple[bytes, ...], order: Order, rule: DataClassRule, operators: Operators
+) -> None:
     """Rule 7."""
-    if len(delivery.approvals) > MAX_APPROVALS:
-        raise Malformed(Code.LIMIT_EXCEEDED, f"{len(delivery.approvals)} approvals")
-    operators = enrolled_operators(trust, delivery.enrolments, order.issued_at)
-    opened = [operators.open_statement(data, Approval) for data in delivery.approvals]
+    if len(approvals) > MAX_APPROVALS:
+        raise Malformed(Code.LIMIT_EXCEEDED, f"{len(approvals)} approvals")
+    opened = [operators.open_statement(data, Approval) for data in approvals]
     named = sorted((reference.digest, reference.keyid) for reference in order.basis.approvals)
     if named != sorted((digest, statement.predicate.operator) for statement, digest in opened):
         raise Untrusted(Code.APPROVALS_MISSING, "other approvals came than those the order was based on")
@@ -228,8 +246,12 @@ def _require_approves(statement: Statement[Approval], order: Order) -> None:
         raise Untrusted(Code.PLAN_MISMATCH, f"what {approval.operator} approved is another plan")
     if approval.deprovision != order.deprovision:
         raise Untrusted(Code.PLAN_MISMATCH, f"what {approval.operator} approved is another deprovision")
-    if order.issued_at >= approval.expires_at:
-        raise Untrusted(Code.APPROVALS_MISSING, f"the approval of {approval.operator} had expired")
+    if approval.expires_at > approval.issued_at + APPROVAL_LIFE:
+        raise Untrusted(Code.APPROVALS_MISSING, f"{approval.operator} approved for longer than a day")
+    if not approval.issued_at <= order.issued_at < approval.expires_at:
+        raise Untrusted(
+            Code.APPROVALS_MISSING, f"the approval of {approval.operator} had expired, or came later"
+        )
 
 
 def _require_answers(approval: Approval, requesters: Mapping[str, str], order: Order) -> None:

@@ -121,6 +121,14 @@ class Code(RefusalCode):
     )
     PLAN_MISMATCH = "PLAN_MISMATCH", "Plan again: what was approved is not what was ordered."
     APPROVALS_MISSING = "APPROVALS_MISSING", "Collect the approvals that the validation table requires."
+    BASIS_INSUFFICIENT = (
+        "BASIS_INSUFFICIENT",
+        "Ask the sources again and make a new order; this one does not say why the customer is gone.",
+    )
+    DECISIONS_MISSING = (
+        "DECISIONS_MISSING",
+        "Let two operators declare this host's disposition, then make a new order.",
+    )
     SELECTION_DIFFERS = (
         "SELECTION_DIFFERS",
         "Run the inventory and plan again; the drives answer differently now.",

@@ -91,6 +91,7 @@ class DeliveryLine(Line):
     validation: str
     approvals: tuple[str, ...]
     enrolments: tuple[str, ...]
+    decisions: tuple[str, ...]
 
 
 @dataclass(frozen=True, kw_only=True)

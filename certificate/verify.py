@@ -4,8 +4,8 @@
 
  1. The bundle's chain of trust roots is the one trust root that was handed in.
  2. The outcome is signed by an issuer key that counts at its log position, and logged.
- 3. The order is logged before the outcome, and is one that its agent could obey: signature, plan, approvals
-    and validation table, by `delivery.obey`, the agent's own rules.
+ 3. The order is logged before the outcome, and is one that its agent could obey: signature, plan, approvals,
+    validation table and grounds, by `delivery.obey`, the agent's own rules.
  4. The evidence is the file that the outcome's first subject names, of the digest that the outcome names, and
     signed by the key of the boot that the order names.
  5. Outcome, order and evidence speak of one deprovision, one host and one medium, and every word of the
@@ -65,7 +65,7 @@ from certificate.statements.order import Anchor
 from certificate.statements.outcome import Claim, Validation
 from certificate.statements.people import DecisionKind
 from certificate.statements.statement import NOT_OBSERVED, PredicateT
-from certificate.statements.vocabulary import Result, ValidationDecision
+from certificate.statements.vocabulary import Result, Trigger, ValidationDecision
 from certificate.trust import TrustRoot
 
 NO_WITNESS = "no witness: the operator could show others another log"
@@ -247,7 +247,8 @@ def _open_order(bundle: Bundle, root: TrustRoot, *, before_seq: int) -> tuple[Ob
             checkpoint=proof.checkpoint_note,
             validation=bundle.validation.encode(),
             approvals=tuple(text.encode() for text in bundle.approvals),
-            enrolments=_decisions(bundle, enrolments=True),
+            enrolments=_decisions(bundle, DecisionKind.ENROL),
+            decisions=_decisions(bundle, DecisionKind.DISPOSITION),
         ),
         trust=root,
         boot_id=ordered.predicate.boot_id,
@@ -258,14 +259,11 @@ def _open_order(bundle: Bundle, root: TrustRoot, *, before_seq: int) -> tuple[Ob
     return obeyable, ordered
 
 
-def _decisions(bundle: Bundle, *, enrolments: bool) -> tuple[bytes, ...]:
-    """The enrolments among the decisions, or the others: sorted unverified, verified by whoever uses them."""
+def _decisions(bundle: Bundle, kind: DecisionKind) -> tuple[bytes, ...]:
+    """The decisions of this kind: sorted unverified, verified by whoever uses them."""
     found = [text.encode() for text in bundle.decisions]
     return tuple(
-        data
-        for data in found
-        if (statements.read(dsse.read(data).payload, Decision).predicate.kind is DecisionKind.ENROL)
-        is enrolments
+        data for data in found if statements.read(dsse.read(data).payload, Decision).predicate.kind is kind
     )
 
 
@@ -344,17 +342,11 @@ def _table_decision(said: Outcome, obeyable: Obeyable) -> ValidationDecision:
 
 def _require_person(bundle: Bundle, said: Outcome, validation: Validation, root: TrustRoot) -> None:
     """A person who neither requested nor approved said `accept` to exactly this evidence."""
-    data = next(
-        (
-            each
-            for each in _decisions(bundle, enrolments=False)
-            if dsse.read(each).payload_digest == validation.decided_by
-        ),
-        None,
-    )
+    found = (text.encode() for text in bundle.decisions)
+    data = next((each for each in found if dsse.read(each).payload_digest == validation.decided_by), None)
     if data is None:
         raise Untrusted(Code.INCOMPLETE_SET, "the decision that accepted the result did not come along")
-    operators = enrolled_operators(root, _decisions(bundle, enrolments=True), validation.decided_at)
+    operators = enrolled_operators(root, _decisions(bundle, DecisionKind.ENROL), validation.decided_at)
     decision = operators.open_statement(data, Decision)[0].predicate
     is_acceptance = decision.kind is DecisionKind.VALIDATE and decision.choice == ValidationDecision.ACCEPT
     if not is_acceptance or decision.on != said.evidence_digest:
@@ -440,6 +432,13 @@ def _require_root(roots: dict[int, bytes], size: int, found: bytes) -> None:
 # --- what was verified, in words ----------------------------------------------------------------------------
 
 
+def _people(order: Order) -> str:
+    count = len(order.basis.approvals)
+    if order.trigger is Trigger.MANUAL:
+        return f"requested and approved by {count} different operators"
+    return f"{count} approvals, as the validation table requires" if count else "none asked for"
+
+
 def _checks(
     outcome: _Logged[Outcome],
     ordered: _Logged[Order],
@@ -456,8 +455,7 @@ def _checks(
     yield Check(
         name="evidence", sentence=f"signed by the agent of boot {order.boot_id[:16]}, one file, unaltered"
     )
-    people = f"{len(order.basis.approvals)} approvals" if order.basis.approvals else "none asked for"
-    yield Check(name="people", sentence=f"{people}, as the validation table requires")
+    yield Check(name="people", sentence=_people(order))
     count = len(entry.markers.markers)
     yield Check(name="claim", sentence=f"computed again from the raw words and {count} markers: the same")
     yield Check(name="validation", sentence=f"accepted under table {order.plan.validation_digest[:16]}")

@@ -345,6 +345,7 @@ class Lab:
             validation=self.signed_table().write(),
             approvals=(),
             enrolments=(),
+            decisions=(),
         )
 
     def request(self, order: Order, *, serials: list[str] | None = None) -> Execute:
@@ -448,7 +449,18 @@ def _basis() -> dict[str, Any]:
             "sequence": 40,
             **asked,
         },
-        "answers": [],
+        "answers": [
+            {
+                "tenancy_ref": digest_of("tenancy"),
+                "subscription_ref": digest_of("subscription"),
+                "source": "billing",
+                "state": "ended",
+                "changed_at": "not_observed",
+                "answer_digest": digest_of("answer"),
+                "sequence": 41,
+                **asked,
+            }
+        ],
         "policy_version": 3,
         "policy_digest": digest_of("policy"),
         "disposition": "rented",

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -578,6 +578,69 @@ def build_decision(operator: PrivateKey, /, **changes: Any) -> Envelope:
     return signed_as(decision, operator, ("key", decision.on))
 
 
+def build_declaration(operator: PrivateKey, /, **changes: Any) -> Envelope:
+    """A decision of `operator` that the sample host is in stock, in its envelope."""
+    fields: dict[str, Any] = {
+        "kind": "disposition",
+        "on": digest_of("what was shown of the host"),
+        "choice": "stock",
+        "reason": "Delivered last week and never let.",
+        "document_digest": HOST,
+        "enrols": "not_applicable",
+        "issued_at": "2026-11-21T12:00:00Z",
+        "effective_at": "2026-11-21T12:00:00Z",
+    }
+    return build_decision(operator, **(fields | changes))
+
+
+def references_to(envelopes: Iterable[Envelope]) -> list[dict[str, str]]:
+    """How a basis names approvals or decisions."""
+    return [
+        {"digest": each.payload_digest, "keyid": json.loads(each.payload)["predicate"]["operator"]}
+        for each in envelopes
+    ]
+
+
+def build_request(requester: PrivateKey, *approvers: PrivateKey, plan_digest: str) -> tuple[Envelope, ...]:
+    """A request of one operator and what the others answer to just that."""
+    asked = build_approval(requester, kind="request", plan_digest=plan_digest, nonce=nonce_of("request"))
+    answered = (
+        build_approval(approver, plan_digest=plan_digest, request_digest=asked.payload_digest)
+        for approver in approvers
+    )
+    return (asked, *answered)
+
+
+def build_manual(
+    *,
+    declarations: tuple[Envelope, ...] = (),
+    approve: Callable[[str], tuple[Envelope, ...]] | None = None,
+    enrolments: tuple[Envelope, ...] = (),
+    plan: dict[str, Any] | None = None,
+    basis: dict[str, Any] | None = None,
+    **changes: Any,
+) -> Delivery:
+    """A wipe by hand as Alice requested it and Bob approved it. With `declarations` of a host in stock, else
+    of one whose tenancy ended.
+    """
+    planned = build_plan(**({"tenancy_ref": "not_applicable"} if declarations else {}) | (plan or {}))
+    digest = planned.canonical_digest()
+    approvals = approve(digest) if approve else build_request(KEYS.alice, KEYS.bob, plan_digest=digest)
+    grounds: dict[str, Any] = {"approvals": references_to(approvals), "approvals_required": 2}
+    if declarations:
+        listed = basis_fields()["tenancies"] | {"count": 0}
+        grounds |= {
+            "tenancies": listed,
+            "answers": [],
+            "disposition": "stock",
+            "decisions": references_to(declarations),
+        }
+    ordered = {"plan": planned, "trigger": "manual", "basis": grounds | (basis or {})} | changes
+    return build_delivery(
+        build_order(**ordered), approvals=approvals, enrolments=enrolments, decisions=declarations
+    )
+
+
 def build_withdrawal(**changes: Any) -> Withdrawal:
     fields = predicate_fields(
         "withdrawal",
@@ -680,6 +743,7 @@ def build_delivery(
     table: ValidationTable | None = None,
     approvals: tuple[Envelope, ...] = (),
     enrolments: tuple[Envelope, ...] = (),
+    decisions: tuple[Envelope, ...] = (),
     signer: PrivateKey = KEYS.order,
     table_signer: PrivateKey = KEYS.root,
     **changes: Any,
@@ -699,6 +763,7 @@ def build_delivery(
         "validation": table_envelope.write(),
         "approvals": tuple(approval.write() for approval in approvals),
         "enrolments": tuple(enrolment.write() for enrolment in enrolments),
+        "decisions": tuple(decision.write() for decision in decisions),
     }
     return Delivery(**(fields | changes))
 
@@ -805,6 +870,26 @@ def make_approval() -> Callable[..., Envelope]:
 @pytest.fixture(scope="session")
 def make_decision() -> Callable[..., Envelope]:
     return build_decision
+
+
+@pytest.fixture(scope="session")
+def make_declaration() -> Callable[..., Envelope]:
+    return build_declaration
+
+
+@pytest.fixture(scope="session")
+def make_request() -> Callable[..., tuple[Envelope, ...]]:
+    return build_request
+
+
+@pytest.fixture(scope="session", name="references_to")
+def references_to_fixture() -> Callable[..., list[dict[str, str]]]:
+    return references_to
+
+
+@pytest.fixture(scope="session")
+def make_manual() -> Callable[..., Delivery]:
+    return build_manual
 
 
 @pytest.fixture(scope="session")

@@ -146,33 +146,35 @@ def test_a_line_with_a_proof_without_end_is_refused(make_delivery: Make) -> None
 # --- nothing may be missing or altered ----------------------------------------------------------------------
 
 
+@pytest.fixture(scope="module")
+def full(
+    make_manual: Make, make_request: Make, make_decision: Make, make_declaration: Make, keys: Any
+) -> Any:
+    """A delivery with something in each of its parts: a host in stock, approved by an operator who was
+    enrolled later.
+    """
+    return make_manual(
+        declarations=(make_declaration(keys.alice), make_declaration(keys.bob)),
+        approve=lambda digest: make_request(keys.alice, keys.carol, plan_digest=digest),
+        enrolments=(make_decision(keys.alice), make_decision(keys.bob)),
+    )
+
+
 @pytest.mark.parametrize("name", [field.name for field in fields(Delivery)])
-def test_a_delivery_that_lacks_any_one_part_is_refused(
-    name: str, refusing: Make, approved: Make, make_approval: Make, make_decision: Make, keys: Any
-) -> None:
-    enrolments = (make_decision(keys.alice), make_decision(keys.bob))
-
-    def approve(plan_digest: str) -> tuple[Envelope, ...]:
-        return tuple(make_approval(person, plan_digest=plan_digest) for person in (keys.alice, keys.carol))
-
-    delivery = approved(2, approve, enrolments=enrolments)
-    whole = getattr(delivery, name)
+def test_a_delivery_that_lacks_any_one_part_is_refused(name: str, refusing: Make, full: Delivery) -> None:
+    whole = getattr(full, name)
     assert whole
-    refusing(replace(delivery, **{name: type(whole)()}))
+    refusing(replace(full, **{name: type(whole)()}))
     if isinstance(whole, tuple):
         for place in range(len(whole)):
-            refusing(replace(delivery, **{name: (*whole[:place], *whole[place + 1 :])}))
+            refusing(replace(full, **{name: (*whole[:place], *whole[place + 1 :])}))
 
 
-def test_that_same_delivery_is_obeyed_when_it_is_whole(
-    obeying: Make, approved: Make, make_approval: Make, make_decision: Make, keys: Any
-) -> None:
-    enrolments = (make_decision(keys.alice), make_decision(keys.bob))
-
-    def approve(plan_digest: str) -> tuple[Envelope, ...]:
-        return tuple(make_approval(person, plan_digest=plan_digest) for person in (keys.alice, keys.carol))
-
-    obeying(approved(2, approve, enrolments=enrolments))
+def test_that_same_delivery_is_obeyed_when_it_is_whole(obeying: Make, full: Delivery) -> None:
+    obeying(full)
+    arrived = read_request(Execute(delivery=full.to_line(), host_salt="", media_salts=()).write())
+    assert isinstance(arrived, Execute)
+    obeying(Delivery.from_line(arrived.delivery))
 
 
 @settings(max_examples=300)
@@ -601,6 +603,25 @@ def test_an_approval_that_had_expired_when_the_order_was_issued_is_refused(
     obeying(approved(1, by(keys.alice, expires_at="2026-11-22T10:00:01Z")))
     expired = approved(1, by(keys.alice, expires_at="2026-11-22T10:00:00Z"))
     assert refusing(expired).code is Code.APPROVALS_MISSING
+
+
+@pytest.mark.parametrize(
+    ("changes", "holds"),
+    [
+        ({"expires_at": "2026-11-23T09:50:00Z"}, True),
+        ({"expires_at": "2026-11-23T09:50:01Z"}, False),
+        ({"issued_at": "2026-11-22T10:00:00Z", "expires_at": "2026-11-22T10:00:01Z"}, True),
+        ({"issued_at": "2026-11-22T10:00:01Z"}, False),
+    ],
+)
+def test_an_approval_is_given_before_the_order_and_for_a_day_at_most(
+    changes: dict[str, str], holds: bool, obeying: Make, refusing: Make, approved: Make, by: Make, keys: Any
+) -> None:
+    delivery = approved(1, by(keys.alice, **changes))
+    if holds:
+        obeying(delivery)
+    else:
+        assert refusing(delivery).code is Code.APPROVALS_MISSING
 
 
 def test_a_demonstrations_approval_is_refused_in_production(

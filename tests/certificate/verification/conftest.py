@@ -68,6 +68,24 @@ class Story:
         self.order = self.tools["altered"](order, "plan_digest", order.plan.canonical_digest())
         return self
 
+    def by_hand(self, *approvers: Any, declared_by: tuple[Any, ...] = ()) -> Story:
+        """Alice requested the wipe by hand and these approved it; with `declared_by`, of a host in stock."""
+        tools, keys = self.tools, self.tools["keys"]
+        if declared_by:
+            declared = tuple(tools["make_declaration"](each) for each in declared_by)
+            self.decisions += declared
+            self.ordered("plan.tenancy_ref", "not_applicable")
+            self.ordered("basis.answers", []).ordered("basis.tenancies.count", 0)
+            self.ordered("basis.disposition", "stock")
+            self.ordered("basis.decisions", tools["references_to"](declared))
+            self.said("custody.tenancy_ref", "not_applicable")
+            self.summed("custody.tenancy_ref", "not_applicable")
+        assert self.order is not None
+        digest = self.order.plan.canonical_digest()
+        self.approvals = tools["make_request"](keys.alice, *approvers, plan_digest=digest)
+        self.ordered("trigger", "manual").ordered("basis.approvals_required", 2)
+        return self.ordered("basis.approvals", tools["references_to"](self.approvals))
+
     def seen(self, path: str, value: Any) -> Story:
         self.evidence = self.tools["altered"](self.told, path, value)
         return self
@@ -181,7 +199,8 @@ def tools(request: pytest.FixtureRequest) -> dict[str, Any]:
     """The builders of the folder above, by name."""
     names = (
         "make_trust make_table make_plan make_order make_evidence make_outcome make_summary make_log "
-        "make_approval make_decision make_allocation keys altered "
+        "make_approval make_request make_decision make_declaration references_to make_allocation "
+        "keys altered "
         "signed signed_order signed_evidence signed_outcome"
     )
     found: dict[str, Any] = {name: request.getfixturevalue(name) for name in names.split()}

@@ -52,7 +52,7 @@ def too_many(fields: dict[str, Any], name: str, count: int) -> bytes:
         (lambda fields: written(fields, proofs=[fields["proofs"][0]] * 2), Code.MALFORMED),
         (lambda fields: written(fields, proofs=[{"document": "annex", "proof": "x"}]), Code.MALFORMED),
         (lambda fields: too_many(fields, "approvals", 17), Code.MALFORMED),
-        (lambda fields: too_many(fields, "decisions", 130), Code.MALFORMED),
+        (lambda fields: too_many(fields, "decisions", 146), Code.MALFORMED),
         (lambda fields: too_many(fields, "trust_roots", 17), Code.MALFORMED),
     ],
 )

@@ -437,6 +437,63 @@ def test_a_failure_that_carries_an_acceptance_is_refused(story: Story) -> None:
     refused(story, Code.EVIDENCE_MISMATCH, "a failure carries an acceptance")
 
 
+# --- by hand: the people behind it come along, and are checked by the agent's own rules ---
+
+
+def test_a_wipe_by_hand_verifies_with_its_request_and_approval(story: Story, tools: dict[str, Any]) -> None:
+    checks = verified(story.by_hand(tools["keys"].bob)).checks
+    assert any("by 2 different operators" in check.sentence for check in checks)
+
+
+def test_a_wipe_by_hand_by_one_key_is_found_out_years_later(story: Story, tools: dict[str, Any]) -> None:
+    refused(story.by_hand(tools["keys"].alice), Code.APPROVALS_MISSING, "its own request")
+
+
+def test_a_wipe_by_hand_that_nobody_approved_is_found_out(story: Story) -> None:
+    refused(story.by_hand(), Code.APPROVALS_MISSING)
+
+
+def test_a_wipe_by_hand_without_anybody_is_found_out(story: Story) -> None:
+    refused(story.ordered("trigger", "manual"), Code.APPROVALS_MISSING, "0 of 2")
+
+
+def test_the_approvals_of_a_wipe_by_hand_must_come_along(story: Story, tools: dict[str, Any]) -> None:
+    story.by_hand(tools["keys"].bob).approvals = ()
+    refused(story, Code.APPROVALS_MISSING)
+
+
+def test_an_approver_who_was_enrolled_later_needs_the_enrolment_beside_it(
+    make_story: Any, tools: dict[str, Any]
+) -> None:
+    keys = tools["keys"]
+    story = make_story().by_hand(keys.carol)
+    story.decisions = tuple(tools["make_decision"](each) for each in (keys.alice, keys.bob))
+    verified(story)
+    story.decisions = story.decisions[:1]
+    refused(story, Code.KEY_UNTRUSTED)
+
+
+def test_a_host_in_stock_verifies_with_both_declarations(story: Story, tools: dict[str, Any]) -> None:
+    verified(story.by_hand(tools["keys"].bob, declared_by=(tools["keys"].alice, tools["keys"].bob)))
+
+
+def test_a_host_in_stock_that_one_operator_declared_is_found_out(story: Story, tools: dict[str, Any]) -> None:
+    refused(
+        story.by_hand(tools["keys"].bob, declared_by=(tools["keys"].alice,) * 2),
+        Code.DECISIONS_MISSING,
+        "one person",
+    )
+
+
+def test_the_declarations_of_a_host_in_stock_must_come_along(story: Story, tools: dict[str, Any]) -> None:
+    story.by_hand(tools["keys"].bob, declared_by=(tools["keys"].alice, tools["keys"].bob)).decisions = ()
+    refused(story, Code.DECISIONS_MISSING)
+
+
+def test_a_tenancy_that_had_not_ended_is_found_out(story: Story) -> None:
+    refused(story.ordered("basis.answers.0.state", "active"), Code.BASIS_INSUFFICIENT, "is active")
+
+
 # --- 8: the summary ---
 
 

@@ -379,7 +379,14 @@ def test_a_host_that_never_answers_the_request_to_run_is_given_up_in_time(
 def test_a_host_that_stops_reading_is_given_up_in_time(misbehaving: Callable[..., Any]) -> None:
     """The window is full and nobody takes the rest: what was sent is cut off, and what came of it unknown."""
     delivery = messages.DeliveryLine(
-        order="o" * 900_000, log_entry="", proof=(), checkpoint="", validation="", approvals=(), enrolments=()
+        order="o" * 900_000,
+        log_entry="",
+        proof=(),
+        checkpoint="",
+        validation="",
+        approvals=(),
+        enrolments=(),
+        decisions=(),
     )
     order = messages.Execute(delivery=delivery, host_salt="", media_salts=())
 
@@ -403,6 +410,7 @@ def test_a_line_too_long_to_be_read_is_not_sent(misbehaving: Callable[..., Any])
         validation="",
         approvals=(),
         enrolments=(),
+        decisions=(),
     )
     with server.route().open(host_key_blob=server.blob) as channel, pytest.raises(Malformed):
         channel.ask(messages.Execute(delivery=delivery, host_salt="", media_salts=()))

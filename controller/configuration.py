@@ -8,8 +8,8 @@ table. Grace and dwell have floors of their own, so that a slip of one number wi
 lowers the floors in so many words, and a production trust root bounds them (`serving.check_agreement`).
 
 The purpose is not configurable either: it is the trust root's. `policy_digest` covers [lifecycle], [limits],
-[breaker] and the waiver of [notice], with every default written out, and nothing else: it goes into every
-plan, so a changed policy voids approvals, while a changed port does not.
+[breaker], [people] and the waiver of [notice], with every default written out, and nothing else: it goes into
+every plan, so a changed policy voids approvals, while a changed port does not.
 """
 
 from __future__ import annotations
@@ -116,8 +116,17 @@ class Breaker(Table):
     usual_at_least: Annotated[int, Field(ge=1, le=100_000)] = 5
     #: Active subscriptions may fall by so many hundredths below the highest census of a day.
     active_fall_percent: Annotated[int, Field(ge=1, le=100)] = 20
-    #: How long the source may show no complete census.
-    heartbeat_missing_for: Annotated[Duration, Field(ge=timedelta(minutes=1))] = timedelta(hours=1)
+    #: How long the source may show no complete census; censuses are looked back on for a day.
+    heartbeat_missing_for: Annotated[
+        Duration, Field(ge=timedelta(minutes=1), le=timedelta(hours=12))
+    ] = timedelta(hours=1)
+
+
+class People(Table):
+    """When a newcomer's signature begins to count."""
+
+    #: From the signing of an enrolment: time in which anybody who finds the newcomer strange revokes it.
+    approver_inert: Duration = timedelta(hours=72)
 
 
 class SourceSettings(Table):
@@ -207,7 +216,10 @@ class Configuration(Table):
     lifecycle: Lifecycle
     limits: Limits = Limits()
     breaker: Breaker = Breaker()
+    people: People = People()
     source: SourceSettings
+    #: Each must say the same as [source], or nothing has ended.
+    confirming_source: tuple[SourceSettings, ...] = ()
     quarantine: QuarantineSettings
     boot: BootSettings
     channel: ChannelSettings = ChannelSettings()
@@ -229,9 +241,18 @@ class Configuration(Table):
         ):
             if timeout > MAX_COMMAND_TIME:
                 raise ValueError(f"{name}.timeout is longer than {MAX_COMMAND_TIME}")
-        if self.source.heartbeat_max_age > MAX_HEARTBEAT_AGE:
-            raise ValueError(f"source.heartbeat_max_age is longer than {MAX_HEARTBEAT_AGE}")
+        for source in self.sources:
+            if source.heartbeat_max_age > MAX_HEARTBEAT_AGE:
+                raise ValueError(f"source.heartbeat_max_age is longer than {MAX_HEARTBEAT_AGE}")
+        names = [source.name for source in self.sources]
+        if len(set(names)) != len(names):
+            raise ValueError(f"each source has a name of its own: {', '.join(names)}")
         return self
+
+    @property
+    def sources(self) -> tuple[SourceSettings, ...]:
+        """[source] first, then every [[confirming_source]]."""
+        return (self.source, *self.confirming_source)
 
     @property
     def policy_version(self) -> int:
@@ -240,7 +261,7 @@ class Configuration(Table):
     @property
     def policy_digest(self) -> str:
         """SHA-256 hex of the RFC 8785 form of the policy's tables with every default written out."""
-        policy = self.model_dump(mode="json", include={"lifecycle", "limits", "breaker"})
+        policy = self.model_dump(mode="json", include={"lifecycle", "limits", "breaker", "people"})
         policy["notice"] = {"waiver": self.standing_waiver}
         return hashlib.sha256(rfc8785.dumps(policy)).hexdigest()
 

@@ -37,10 +37,18 @@ usual_at_least = 5              # what counts as usual at the least
 active_fall_percent = 20        # below the highest count of active subscriptions in a day
 heartbeat_missing_for = "PT1H"
 
+[people]
+approver_inert = "PT72H"        # from the enrolment of an operator until it counts
+
 [source]                        # expunge_subscription, expunge_tenancy, expunge_heartbeat; a read-only role
 kind = "sql_view"
 name = "billing"
 url = "sqlite:////var/lib/billing/billing.db"
+
+# [[confirming_source]]         # a second system that must say the same, or nothing has ended
+# kind = "sql_view"
+# name = "crm"
+# url = "postgresql://expunge@crm/crm"
 
 [quarantine]                    # no shell reads these; see docs for the placeholders
 isolate = ["/etc/expunge/quarantine", "isolate", "{{host}}"]

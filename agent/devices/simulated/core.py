@@ -147,7 +147,7 @@ class DriveCore:
                 is_no_deallocate=is_no_deallocate,
                 may_exit_failure=may_exit_failure,
             )
-            self._media.change(state, sanitize=started)
+            self._media.change(state, sanitize=started, sanitizes_begun=state.sanitizes_begun + 1)
             return Verdict.DONE
 
     def exit_failure(self) -> Verdict:

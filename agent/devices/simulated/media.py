@@ -86,6 +86,8 @@ class State:
     #: How many status polls see a sanitize running before it ends.
     sanitize_polls: int
     sanitize: Sanitize
+    #: How many were ever begun: what a test counts when it looks for a second erasure.
+    sanitizes_begun: int
     #: No user data was written since manufacture or since the latest successful sanitize.
     is_global_data_erased: bool
     power_cycles: int

@@ -100,6 +100,7 @@ class SimulatedNvme(DriveCore):
             deallocates=deallocates,
             sanitize_polls=sanitize_polls,
             sanitize=Sanitize(),
+            sanitizes_begun=0,
             is_global_data_erased=True,
             power_cycles=0,
             faults=read_faults(faults),

@@ -7,9 +7,10 @@ Rules, in this order:
 4. One execution at a time, under the lock, which the executing process inherits and never lets go between;
    and no new one while an earlier token of this boot may have begun and gave no evidence.
 5. `admission` decides from the machine as it is now.
-6. The token is spent, durably; the journal begins; then the process is started.
+6. No approval that it rests on was used by another token of this boot, unless that one was poisoned.
+7. The token is spent, durably, and its approvals with it; the journal begins; then the process is started.
 
-Killed between 6's parts, the token stays spent and is answered as `absent`.
+Killed between 7's parts, the token stays spent and is answered as `absent`.
 """
 
 from __future__ import annotations
@@ -68,6 +69,12 @@ def _require_fresh(folder: TokenFolder) -> None:
         raise Refused(Code.TOKEN_SPENT, "this order was accepted before")
 
 
+def _require_unused(run: RunDirectory, record: TokenRecord) -> None:
+    spent = tokens.spent_approvals(run, besides=record.token)
+    if used := spent.intersection(record.approvals):
+        raise Refused(Code.APPROVAL_SPENT, f"approval {min(used)[:12]} was used by another order")
+
+
 def _obey(run: RunDirectory, request: Execute, *, now_ms: int) -> Obeyable:
     boot, hello = run.boot(), run.hello()
     if hello is None:
@@ -108,9 +115,11 @@ def _begin(
         hello_at_ms=hello.boottime_ms,
         accepted_at_ms=world.clock(),
         valid_for_s=order.valid_for_s,
+        approvals=tuple(reference.digest for reference in order.basis.approvals),
     )
     with run.settling():
         _require_fresh(folder)
+        _require_unused(run, record)
         folder.begin(record, request, marker_nonce=world.random_bytes(MARKER_NONCE_BYTES))
     body = AcceptedBody(
         order=order.order,

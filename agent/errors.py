@@ -50,6 +50,10 @@ class Code(RefusalCode):
         "This boot never accepted that token; ask for its status with `finalise`.",
     )
     TOKEN_SPENT = "TOKEN_SPENT", "A token is good once; follow its journal, or plan a new attempt."
+    APPROVAL_SPENT = (
+        "APPROVAL_SPENT",
+        "An approval is good for one order; plan a new attempt and let people approve it.",
+    )
     TOKEN_POISONED = "TOKEN_POISONED", "This token was answered with a final absence; plan a new attempt."
     EARLIER_UNSETTLED = (
         "EARLIER_UNSETTLED",

@@ -5,6 +5,9 @@ again, and the poison is durable before the absence that promises it is signed; 
 may have begun is read from files alone (an acknowledgement that stands, or a `sent` line), and in doubt it
 may have; an acknowledgement is for one token, step, line and boot.
 
+An approval is good for one order too: whoever said yes said it once. It is spent with the token that was
+accepted on it, and free again only when that token is poisoned, because then nothing was begun.
+
 A token is poisoned, or it has an acknowledgement or evidence: never both. Whoever writes one of the three
 looks for the others and writes within one `RunDirectory.settling`, so the first durable write decides.
 """
@@ -40,6 +43,8 @@ class TokenRecord(Line):
     hello_at_ms: int
     accepted_at_ms: int
     valid_for_s: int
+    #: Payload digests of the requests and approvals that the order rests on.
+    approvals: tuple[str, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -203,3 +208,13 @@ def unsettled(run: RunDirectory) -> TokenFolder | None:
         if not candidate.journal().has_evidence:
             return candidate
     return None
+
+
+def spent_approvals(run: RunDirectory, *, besides: str) -> frozenset[str]:
+    """Payload digests of the approvals that tokens other than `besides` were accepted on in this boot."""
+    spent: set[str] = set()
+    for candidate in all_folders(run):
+        record = candidate.record()
+        if record is not None and record.token != besides and candidate.poison() is None:
+            spent.update(record.approvals)
+    return frozenset(spent)

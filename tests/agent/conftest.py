@@ -30,6 +30,7 @@ from agent.tokens import TokenFolder
 from certificate import assurance, envelope, messages, selection, trust
 from certificate.commitment import host_commitment, host_fact_commitment, medium_commitment
 from certificate.delivery import Delivery
+from certificate.envelope import Envelope
 from certificate.keys import PrivateKey
 from certificate.log import checkpoint as log_checkpoint
 from certificate.log import merkle
@@ -48,7 +49,18 @@ from certificate.messages import (
     SaltedMedium,
     StatusAnswer,
 )
-from certificate.statements import Boot, Evidence, Order, Plan, Purpose, ValidationTable, make, subject
+from certificate.statements import (
+    Approval,
+    Boot,
+    Decision,
+    Evidence,
+    Order,
+    Plan,
+    Purpose,
+    ValidationTable,
+    make,
+    subject,
+)
 from certificate.statements.outcome import Claim
 from certificate.statements.vocabulary import Method, ResidueName
 from certificate.trust import TrustRoot
@@ -95,6 +107,18 @@ def frame(**fields: Any) -> dict[str, Any]:
         "issued_at": text_of(now_utc()),
         **fields,
     }
+
+
+def signed_by(person: str, predicate: Any, about: tuple[str, str]) -> Envelope:
+    return envelope.sign(make(predicate, (subject(*about),)).payload(), key_of(person))
+
+
+def references_to(envelopes: tuple[Envelope, ...]) -> list[dict[str, str]]:
+    """How a basis names approvals or decisions."""
+    return [
+        {"digest": each.payload_digest, "keyid": json.loads(each.payload)["predicate"]["operator"]}
+        for each in envelopes
+    ]
 
 
 class FakeTime:
@@ -330,7 +354,14 @@ class Lab:
         order: Order = read_as(Order, fields | changes)
         return order
 
-    def delivery(self, order: Order) -> Delivery:
+    def delivery(
+        self,
+        order: Order,
+        *,
+        approvals: tuple[Envelope, ...] = (),
+        enrolments: tuple[Envelope, ...] = (),
+        decisions: tuple[Envelope, ...] = (),
+    ) -> Delivery:
         statement = make(order, (subject("order", order.plan_digest),))
         signed = envelope.sign(statement.payload(), key_of("order"))
         genesis = Entry.of(trust.sign(self.root, key_of("root")), kind=LogKind.GENESIS, seq=0)
@@ -343,21 +374,94 @@ class Lab:
             proof=tuple(merkle.inclusion_proof(1, hashes)),
             checkpoint=log_checkpoint.sign(stated, key_of("log")),
             validation=self.signed_table().write(),
-            approvals=(),
-            enrolments=(),
-            decisions=(),
+            approvals=tuple(each.write() for each in approvals),
+            enrolments=tuple(each.write() for each in enrolments),
+            decisions=tuple(each.write() for each in decisions),
         )
 
-    def request(self, order: Order, *, serials: list[str] | None = None) -> Execute:
+    def request(self, order: Order, *, serials: list[str] | None = None, **people: Any) -> Execute:
+        """`people`: the approvals, enrolments and decisions that travel along."""
         named = serials if serials is not None else [drive.state().serial for drive in self.drives]
         return Execute(
-            delivery=self.delivery(order).to_line(),
+            delivery=self.delivery(order, **people).to_line(),
             host_salt=HOST_SALT.hex(),
             media_salts=tuple(
                 SaltedMedium(commitment=self.commitment(serial), salt=self.salt(serial).hex())
                 for serial in named
             ),
         )
+
+    # --- the people -----------------------------------------------------------------------------------------
+
+    def approval(self, person: str, plan: Plan, **changes: Any) -> Envelope:
+        """What `person` says to this plan: yes, unless `changes` make it a request."""
+        fields = frame(
+            kind="approve",
+            deprovision=DEPROVISION,
+            plan_digest=plan.canonical_digest(),
+            operator=key_of(person).public.keyid,
+            confirmation_digest=digest_of("what was typed"),
+            request_digest="not_applicable",
+            reason="The host goes back to the pool.",
+            expires_at=text_of(now_utc() + timedelta(hours=1)),
+        )
+        approval = read_as(Approval, fields | changes)
+        return signed_by(person, approval, ("plan", approval.plan_digest))
+
+    def asked_and_answered(self, plan: Plan, requester: str, *approvers: str) -> tuple[Envelope, ...]:
+        """A request of one person and the answers of others to just that."""
+        asked = self.approval(requester, plan, kind="request")
+        answers = (self.approval(each, plan, request_digest=asked.payload_digest) for each in approvers)
+        return (asked, *answers)
+
+    def decision(self, person: str, **changes: Any) -> Envelope:
+        """A declaration of `person` that this host is in stock, unless `changes` make it something else."""
+        fields = frame(
+            kind="disposition",
+            operator=key_of(person).public.keyid,
+            on=digest_of("what was shown of the host"),
+            choice="stock",
+            reason="Never let.",
+            document_digest=self.host()["commitment"],
+            enrols="not_applicable",
+            effective_at=text_of(now_utc()),
+            ledger_seq=12,
+        )
+        decision = read_as(Decision, fields | changes)
+        return signed_by(person, decision, ("decided-on", decision.on))
+
+    def enrolment(self, sponsor: str, newcomer: str, **changes: Any) -> Envelope:
+        """A decision of `sponsor` that `newcomer` counts at once."""
+        raw = key_of(newcomer).public.raw
+        key = {
+            "enrols": raw.hex(),
+            "on": hashlib.sha256(raw).hexdigest(),
+            "document_digest": "not_applicable",
+        }
+        return self.decision(sponsor, **({"kind": "enrol", "choice": "operator"} | key | changes))
+
+    def by_hand(
+        self,
+        approve: Callable[[Plan], tuple[Envelope, ...]],
+        *,
+        enrolments: tuple[Envelope, ...] = (),
+        declarations: tuple[Envelope, ...] = (),
+        basis: dict[str, Any] | None = None,
+        **changes: Any,
+    ) -> tuple[Order, Execute]:
+        """A manual order as people approved its plan; with `declarations`, of a host in stock."""
+        hello = self.hello()
+        plan = self.plan(self.inventory(), **({"tenancy_ref": "not_applicable"} if declarations else {}))
+        approvals = approve(plan)
+        grounds = _basis() | {"approvals": references_to(approvals), "approvals_required": 2}
+        if declarations:
+            listed = grounds["tenancies"] | {"count": 0}
+            never_let = {"tenancies": listed, "answers": [], "disposition": "stock"}
+            grounds |= never_let | {"decisions": references_to(declarations)}
+        ordered = {"plan": plan, "trigger": "manual", "basis": grounds | (basis or {})} | changes
+        order = self.order(hello, **ordered)
+        request = self.request(order, approvals=approvals, enrolments=enrolments, decisions=declarations)
+        return order, request
 
     def accept(self, order: Order | None = None) -> Order:
         """An accepted order, whose lock this process now holds."""

@@ -27,6 +27,7 @@ RECORD = TokenRecord(
     hello_at_ms=HELLO_AT_MS,
     accepted_at_ms=2_000,
     valid_for_s=VALID_FOR_S,
+    approvals=(),
 )
 BOOT_RECORD = BootRecord(
     boot_id=BOOT,

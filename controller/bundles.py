@@ -12,14 +12,15 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
-from certificate import envelope as dsse
+from certificate import trust
 from certificate.bundle import MEDIA_TYPE, Bundle, Document, LogProof
 from certificate.errors import Refused
 from certificate.log.proof import Proof
-from certificate.statements import Order, Outcome
+from certificate.statements import Outcome
 from certificate.statements import statement as statements
 from controller.errors import Code
-from controller.store import deprovisions, evidence, log_rows, orders, outcomes, plans, tenancies
+from controller.people.travelling import with_order
+from controller.store import deprovisions, evidence, log_rows, orders, outcomes, tenancies
 from controller.store.evidence import StoredEvidence
 from controller.store.log_rows import StoredCheckpoint
 from controller.store.orders import StoredOrder
@@ -66,6 +67,7 @@ def assemble(tx: Connection, stored: StoredOutcome, files: SignedFiles) -> Assem
         Document.SUMMARY: summary_seq,
         Document.ALLOCATION: None if allocation is None else allocation.log_seq,
     }
+    people = with_order(tx, trust.read(files.trust_root), order)
     bundle = Bundle(
         format=MEDIA_TYPE,
         outcome=outcome_envelope.decode(),
@@ -73,8 +75,8 @@ def assemble(tx: Connection, stored: StoredOutcome, files: SignedFiles) -> Assem
         evidence=seen.envelope.decode(),
         order=order.envelope.decode(),
         validation=files.validation_table.decode(),
-        approvals=_approvals(tx, order),
-        decisions=(),
+        approvals=tuple(envelope.decode() for envelope in people.approvals),
+        decisions=tuple(envelope.decode() for envelope in (*people.enrolments, *people.declarations)),
         allocation=None if allocation is None else allocation.envelope.decode(),
         proofs=tuple(
             LogProof(document=document, proof=_proof(tx, seq, checkpoint))
@@ -100,14 +102,6 @@ def _parts(
     if checkpoint is None or checkpoint.size <= stored.log_seq:
         raise Refused(Code.CERTIFICATE_NOT_READY, f"no checkpoint covers {stored.id} yet")
     return order, stored.envelope, stored.log_seq, seen, checkpoint
-
-
-def _approvals(tx: Connection, order: StoredOrder) -> tuple[str, ...]:
-    """Those that the order itself names, and no others that came for the same plan."""
-    basis = statements.read(dsse.read(order.envelope).payload, Order).predicate.basis
-    named = {reference.digest for reference in basis.approvals}
-    stored = plans.approvals_of(tx, order.deprovision, plan_digest=order.plan_digest)
-    return tuple(each.envelope.decode() for each in stored if each.payload_digest in named)
 
 
 def _proof(tx: Connection, seq: int, checkpoint: StoredCheckpoint) -> str:

@@ -75,6 +75,10 @@ class Code(RefusalCode):
         "EXIT_NOT_OPEN",
         "See expunge show for what became of the order; another way out is open.",
     )
+    DOCUMENT_MISSING = (
+        "DOCUMENT_MISSING",
+        "Give the destruction record with --document: both people name the same file.",
+    )
     LOST_RACE = "LOST_RACE", "Nothing to repair: the other worker's move stands; look again."
     # guards: has the customer left
     TENANCY_NONE_KNOWN = (
@@ -241,7 +245,7 @@ class Code(RefusalCode):
     )
     REQUEST_MISSING = (
         "REQUEST_MISSING",
-        "A wipe by hand is requested by one operator (expunge wipe HOST --request), then approved by another.",
+        "A wipe by hand is requested by one operator (expunge wipe --request) and approved by another.",
     )
     SCOPE_COVERS_NOTHING = (
         "SCOPE_COVERS_NOTHING",

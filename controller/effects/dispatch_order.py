@@ -12,8 +12,9 @@ from controller.case import Case
 from controller.checkpointing import proof_of
 from controller.dispatch.lease import Lease
 from controller.errors import Code
+from controller.people.travelling import with_order
 from controller.program import Program
-from controller.store import log_rows, plans
+from controller.store import log_rows
 
 
 def perform(program: Program, case: Case, *, lease: Lease) -> None:
@@ -45,14 +46,14 @@ def delivery_line(program: Program, case: Case) -> DeliveryLine:
         raise Refused(Code.ORDER_NOT_LOGGED, f"no checkpoint covers {case.order.id}")
     with program.store.snapshot() as tx:
         entry = log_rows.load_entry(tx, case.order.log_seq)
-        approvals = plans.approvals_of(tx, case.id, plan_digest=case.order.plan_digest)
+        people = with_order(tx, program.documents.trust, case.order)
     return DeliveryLine(
         order=case.order.envelope.decode(),
         log_entry=entry.entry.decode(),
         proof=tuple(node.hex() for node in proof.hashes),
         checkpoint=proof.checkpoint_note.decode(),
         validation=program.documents.table_file.decode(),
-        approvals=tuple(approval.envelope.decode() for approval in approvals),
-        enrolments=(),
-        decisions=(),
+        approvals=tuple(envelope.decode() for envelope in people.approvals),
+        enrolments=tuple(envelope.decode() for envelope in people.enrolments),
+        decisions=tuple(envelope.decode() for envelope in people.declarations),
     )

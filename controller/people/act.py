@@ -1,8 +1,8 @@
 """The shape of every signed decision: a question, the matter that people read and sign, and its effect.
 
 Rules this module holds:
-- `on`, which people sign, is SHA-256 over the RFC 8785 form of everything they were shown; serve makes the
-  matter again from its store in the transaction that takes the decision, and another one is refused.
+- What people sign is a `Matter`; serve makes it again from its store in the transaction that takes the
+  decision, and another one is refused.
 - What a matter rests on and only the world can tell is asked before, outside transactions (`look`), and
   counts as any observation does.
 - The effect happens in the transaction that finds enough different people behind the same matter.
@@ -12,78 +12,17 @@ Source: FORMATS.md, "Statements" (decision); DESIGN.md, rules 2 and 7.
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import timedelta
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
-import rfc8785
-from sqlalchemy import Connection
-
-from certificate.keys import PublicKey
 from certificate.statements.people import DecisionKind
-from controller.program import Program
+from controller.people.matter import About, Matter, Signed
 
-#: What is asked about: a host's asset tag, the number of a hold. Short text, named by each act.
-About = Mapping[str, str]
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
 
+    from controller.program import Program
 
-@dataclass(frozen=True, kw_only=True)
-class Matter:
-    """What people are shown before they sign, and sign by digest."""
-
-    kind: DecisionKind
-    #: In the kind's own words: `stock`, `retry`, `thaw`.
-    choice: str
-    #: What is so, under names for people: text, whole numbers, lists and objects of them. No secrets, since
-    #: it is printed; serials and names may stand here, because only its digest is signed.
-    facts: Mapping[str, Any]
-    #: What follows if enough people sign, one sentence each.
-    consequences: tuple[str, ...]
-    #: Different operators who must sign the same.
-    people_needed: int
-    #: What has to be typed, or given with --confirm, beside the key.
-    words: str
-    #: The key that `enrol` brings in or `revoke` turns out.
-    key: PublicKey | None = None
-    #: SHA-256 hex of a document that belongs to it; None where none does.
-    document_digest: str | None = None
-    #: How long after signing it may count at the earliest.
-    inert_for: timedelta = timedelta()
-
-    @property
-    def on(self) -> str:
-        """SHA-256 hex: of the key's 32 bytes where a key is decided on (`certificate.operators` holds that),
-        else of everything shown.
-        """
-        if self.key is not None:
-            return hashlib.sha256(self.key.raw).hexdigest()
-        return hashlib.sha256(self.shown()).hexdigest()
-
-    def shown(self) -> bytes:
-        """RFC 8785 bytes of what people read."""
-        return rfc8785.dumps(
-            {
-                "kind": self.kind.value,
-                "choice": self.choice,
-                "facts": dict(self.facts),
-                "consequences": list(self.consequences),
-                "people_needed": self.people_needed,
-                "document_digest": self.document_digest,
-            }
-        )
-
-
-@dataclass(frozen=True, kw_only=True)
-class Signed:
-    """One stored decision on a matter, its signature checked."""
-
-    payload_digest: str
-    keyid: str
-    #: Why, in the person's own words.
-    reason: str
-    envelope: bytes
+__all__ = ["About", "Act", "Matter", "Signed"]
 
 
 class Act(Protocol):

@@ -2,7 +2,9 @@
 
 Rules: a plan is its canonical text and the digest of exactly that text; making the same plan again for the
 same attempt changes nothing; the newest of an attempt is the present one. An approval is stored once, for one
-plan digest; whether it counts (enrolled key, distinct people, in time) is the guards' to say.
+plan digest *in one attempt*: an attempt dispatches at most one order (`store.orders`), so an approval is used
+by one dispatch at most, and a `retry` needs new ones even where its plan comes out the same. Whether it
+counts (enrolled key, distinct people, in time) is said by `people.counting` and the guards.
 """
 
 from __future__ import annotations
@@ -58,9 +60,11 @@ approval = Table(
     METADATA,
     Column("payload_digest", String(64), primary_key=True),
     Column("deprovision", IdentifierType(DeprovisionId), nullable=False, index=True),
+    Column("attempt", Integer, nullable=False),
     digest_column("plan_digest"),
     Column("keyid", String(60), nullable=False),
     Column("is_request", Boolean(name="is_request", create_constraint=True), nullable=False),
+    digest_column("request_digest", nullable=True),
     Column("envelope", LargeBinary, nullable=False),
     Column("expires_at", UtcDateTime, nullable=False),
     Column("received_at", UtcDateTime, nullable=False),
@@ -88,9 +92,13 @@ class StoredApproval:
 
     payload_digest: str
     deprovision: DeprovisionId
+    #: The attempt for which it was given.
+    attempt: int
     plan_digest: str
     keyid: str
     is_request: bool
+    #: Payload digest of the request that a yes answers; None in a request and where there was none.
+    request_digest: str | None
     envelope: bytes
     expires_at: datetime
     received_at: datetime
@@ -128,10 +136,12 @@ def record_approval(
     tx: Connection,
     key: DeprovisionId,
     *,
+    attempt: int,
     envelope: Envelope,
     plan_digest: str,
     keyid: str,
     is_request: bool,
+    request_digest: str | None,
     expires_at: datetime,
     now: datetime,
 ) -> bool:
@@ -139,9 +149,11 @@ def record_approval(
     new = insert(approval).values(
         payload_digest=envelope.payload_digest,
         deprovision=key,
+        attempt=attempt,
         plan_digest=plan_digest,
         keyid=keyid,
         is_request=is_request,
+        request_digest=request_digest,
         envelope=envelope.write(),
         expires_at=expires_at,
         received_at=now,
@@ -162,8 +174,27 @@ def record_approval(
     return True
 
 
-def approvals_of(tx: Connection, key: DeprovisionId, *, plan_digest: str) -> tuple[StoredApproval, ...]:
-    """Every request and yes for this very plan, in order of arrival."""
-    query = select(approval).where(approval.c.deprovision == key, approval.c.plan_digest == plan_digest)
+def approvals_of(
+    tx: Connection, key: DeprovisionId, *, attempt: int, plan_digest: str
+) -> tuple[StoredApproval, ...]:
+    """Every request and yes for this very plan in this attempt, in order of arrival."""
+    query = select(approval).where(
+        approval.c.deprovision == key,
+        approval.c.attempt == attempt,
+        approval.c.plan_digest == plan_digest,
+    )
     rows = tx.execute(query.order_by(approval.c.received_at, approval.c.payload_digest))
     return tuple(StoredApproval(**row._mapping) for row in rows)
+
+
+def approval_by_digest(tx: Connection, payload_digest: str) -> StoredApproval | None:
+    """The request or yes of this digest; None where none is stored."""
+    row = tx.execute(select(approval).where(approval.c.payload_digest == payload_digest)).one_or_none()
+    return None if row is None else StoredApproval(**row._mapping)
+
+
+def by_digest(tx: Connection, digest: str) -> StoredPlan | None:
+    """The newest plan of this digest; None where there never was one."""
+    query = select(plan).where(plan.c.digest == digest).order_by(plan.c.number.desc()).limit(1)
+    row = tx.execute(query).one_or_none()
+    return None if row is None else StoredPlan(**row._mapping)

@@ -143,6 +143,12 @@ def of_subscription(tx: Connection, subscription_ref: str) -> tuple[Tenancy, ...
     return _found(tx, tenancy.c.subscription_ref == subscription_ref)
 
 
+def customer_refs(tx: Connection, host: hosts.Host) -> frozenset[str]:
+    """The pseudonym of everybody whom the host belongs to, is or was let to, as far as it is on record."""
+    refs = {host.customer_ref, *(found.tenant_ref for found in of_host(tx, host.id))}
+    return frozenset(ref for ref in refs if ref is not None)
+
+
 def issue_allocation(
     tx: Connection, key: TenancyId, *, envelope: Envelope, now: datetime
 ) -> StoredAllocation:

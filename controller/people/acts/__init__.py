@@ -1,1 +1,24 @@
 """One module a kind of decision: what people are shown, how many must sign, and what then happens."""
+
+from certificate.statements.people import DecisionKind
+from controller.people.act import Act
+from controller.people.acts.disposition import Declare
+from controller.people.acts.enrol import Enrol
+from controller.people.acts.freeze import Freeze
+from controller.people.acts.hold import Hold
+from controller.people.acts.release_hold import ReleaseHold
+from controller.people.acts.revoke import Revoke
+from controller.people.acts.thaw import Thaw
+
+#: One line an act.
+ACTS: dict[DecisionKind, Act] = {
+    DecisionKind.ENROL: Enrol(),
+    DecisionKind.REVOKE: Revoke(),
+    DecisionKind.DISPOSITION: Declare(),
+    DecisionKind.HOLD: Hold(),
+    DecisionKind.RELEASE_HOLD: ReleaseHold(),
+    DecisionKind.FREEZE: Freeze(),
+    DecisionKind.THAW: Thaw(),
+}
+
+__all__ = ["ACTS"]

@@ -42,10 +42,12 @@ def test_an_approval_counts_once_and_for_its_plan_only(scene: Any) -> None:
             return plans.record_approval(
                 tx,
                 key,
+                attempt=1,
                 envelope=scene.signed(text),
                 plan_digest=scene.digest(plan),
                 keyid=scene.signer.public.keyid,
                 is_request=False,
+                request_digest=None,
                 expires_at=scene.at(86_400),
                 now=scene.at(),
             )
@@ -55,8 +57,8 @@ def test_an_approval_counts_once_and_for_its_plan_only(scene: Any) -> None:
     assert not approve("yes 1", "B")
     assert approve("yes 2", "A")
     with scene.store.snapshot() as tx:
-        found = plans.approvals_of(tx, key, plan_digest=scene.digest("A"))
+        found = plans.approvals_of(tx, key, attempt=1, plan_digest=scene.digest("A"))
         assert len(found) == 2
         assert {one.envelope for one in found} == {scene.signed(f"yes {n}").write() for n in (1, 2)}
         assert (found[0].is_request, found[0].keyid) == (False, scene.signer.public.keyid)
-        assert plans.approvals_of(tx, key, plan_digest=scene.digest("B")) == ()
+        assert plans.approvals_of(tx, key, attempt=1, plan_digest=scene.digest("B")) == ()

@@ -8,13 +8,17 @@ import pytest
 
 from controller.errors import LostRace
 from controller.store import stops
+from controller.store.stops import Scope, ScopeKind, StopKind
 
 
 def begin(scene: Any, host: Any) -> int:
+    """A hold on one host; a freeze where none is named."""
+    scope = stops.EVERYTHING if host is None else Scope(kind=ScopeKind.HOST, host=host)
     with scene.store.transaction() as tx:
         number: int = stops.begin(
             tx,
-            host_id=host,
+            kind=StopKind.FREEZE if host is None else StopKind.HOLD,
+            scope=scope,
             author=scene.signer.public.keyid,
             matter="litigation",
             review_at=scene.at(1),

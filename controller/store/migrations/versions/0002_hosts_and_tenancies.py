@@ -43,6 +43,7 @@ OBSERVATION_QUESTION_WORDS = (
     "subscription",
     "tenancies",
     "clock",
+    "census",
     "isolation",
     "order_hello",
     "agent_status",

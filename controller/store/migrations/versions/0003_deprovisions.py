@@ -1,4 +1,4 @@
-"""A host leaves a tenancy: state, boots, plans, effects and notices."""
+"""A host leaves a tenancy: state, boots, plans and effects."""
 
 from __future__ import annotations
 
@@ -52,10 +52,6 @@ EFFECT_BEGUN_EFFECT_WORDS = (
     "certify",
     "restore",
 )
-NOTICE_KIND_WORDS = (
-    "delivered",
-    "waived",
-)
 
 
 def words(values: tuple[str, ...], name: str) -> sa.Enum:
@@ -69,7 +65,6 @@ def upgrade() -> None:
     _create_plan()
     _create_approval()
     _create_effect_begun()
-    _create_notice()
 
 
 def downgrade() -> None:
@@ -215,22 +210,3 @@ def _create_effect_begun() -> None:
         sqlite_autoincrement=True,
     )
     op.create_index("ix_effect_begun_deprovision", "effect_begun", ["deprovision", "effect"], unique=False)
-
-
-def _create_notice() -> None:
-    op.create_table(
-        "notice",
-        sa.Column(
-            "number", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False
-        ),
-        sa.Column("deprovision", sa.String(length=36), nullable=False),
-        sa.Column("kind", words(NOTICE_KIND_WORDS, "kind"), nullable=False),
-        sa.Column("record_digest", DIGEST, nullable=False),
-        sa.Column("settled_at", AT, nullable=False),
-        sa.ForeignKeyConstraint(
-            ["deprovision"], ["deprovision.id"], name=op.f("fk_notice_deprovision_deprovision")
-        ),
-        sa.PrimaryKeyConstraint("number", name=op.f("pk_notice")),
-        sqlite_autoincrement=True,
-    )
-    op.create_index(op.f("ix_notice_deprovision"), "notice", ["deprovision"], unique=False)

@@ -1,0 +1,80 @@
+"""What people are shown before they sign, and what was signed over it: values, without store or world.
+
+Rules: `on`, which people sign, is SHA-256 over the RFC 8785 form of everything they were shown, so whoever
+prints a matter can compute it alone; where a key is decided on it is the digest of that key, because
+`certificate.operators` holds an enrolment to it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+import rfc8785
+
+from certificate.keys import PublicKey
+from certificate.statements.people import DecisionKind
+
+#: What is asked about: a host's asset tag, the number of a hold. Short text, named by each act.
+About = Mapping[str, str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Matter:
+    """What people are shown before they sign, and sign by digest."""
+
+    kind: DecisionKind
+    #: In the kind's own words: `stock`, `retry`, `thaw`.
+    choice: str
+    #: What is so, under names for people: text, whole numbers, lists and objects of them. No secrets, since
+    #: it is printed; serials and names may stand here, because only its digest is signed. Nothing that
+    #: changes by itself (an age), or the second person would sign another matter than the first.
+    facts: Mapping[str, Any]
+    #: What follows if enough people sign, one sentence each.
+    consequences: tuple[str, ...]
+    #: Different operators who must sign the same.
+    people_needed: int
+    #: What has to be typed, or given with --confirm, beside the key; empty where nothing has to be.
+    words: str
+    #: The key that `enrol` brings in or `revoke` turns out.
+    key: PublicKey | None = None
+    #: SHA-256 hex of a document that belongs to it; None where none does.
+    document_digest: str | None = None
+    #: How long after signing it may count at the earliest.
+    inert_for: timedelta = timedelta()
+
+    @property
+    def on(self) -> str:
+        """SHA-256 hex: of the key's 32 bytes where a key is decided on (`certificate.operators` holds that),
+        else of everything shown.
+        """
+        if self.key is not None:
+            return hashlib.sha256(self.key.raw).hexdigest()
+        return hashlib.sha256(self.shown()).hexdigest()
+
+    def shown(self) -> bytes:
+        """RFC 8785 bytes of what people read."""
+        return rfc8785.dumps(
+            {
+                "kind": self.kind.value,
+                "choice": self.choice,
+                "facts": dict(self.facts),
+                "consequences": list(self.consequences),
+                "people_needed": self.people_needed,
+                "document_digest": self.document_digest,
+            }
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Signed:
+    """One stored decision on a matter, its signature checked."""
+
+    payload_digest: str
+    keyid: str
+    #: Why, in the person's own words.
+    reason: str
+    envelope: bytes

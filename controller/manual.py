@@ -28,7 +28,7 @@ from controller.guards import GUARDS_TO_ISOLATE, failing
 from controller.observe import source
 from controller.program import NONCE_BYTES, Program
 from controller.states import State
-from controller.store import deprovisions, hosts, tenancies
+from controller.store import deprovisions, tenancies
 from controller.store.deprovisions import Deprovision
 from controller.store.hosts import Host
 from controller.store.tenancies import Tenancy
@@ -69,14 +69,6 @@ def ask(program: Program, host: Host) -> None:
             source.subscription(program, tenancy)
             asked.add(tenancy.id)
         source.tenancy_list(program, host)
-
-
-def host_of(tx: Connection, asset_tag: str) -> Host:
-    """Raises Refused(NOT_IN_STORE)."""
-    host = hosts.by_asset_tag(tx, asset_tag)
-    if host is None:
-        raise Refused(Code.NOT_IN_STORE, f"no host is called {asset_tag}")
-    return host
 
 
 def prospect(tx: Connection, program: Program, host: Host) -> Prospect:

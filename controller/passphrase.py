@@ -41,6 +41,21 @@ def read_passphrase(*, environment: Mapping[str, str], descriptor: int | None, i
     return _checked(typed.encode(), "the terminal")
 
 
+def read_key_passphrase(name: str, *, descriptor: int | None) -> bytes:
+    """The passphrase of a person's own key file called `name`: from the descriptor, else a prompt; never from
+    the controller's credential. Raises Refused(PASSPHRASE_MISSING).
+    """
+    if descriptor is not None:
+        return _checked(_read_all(descriptor), f"file descriptor {descriptor}")
+    if not sys.stdin.isatty():
+        raise Refused(
+            Code.PASSPHRASE_MISSING,
+            f"{name} is encrypted, no file descriptor was named, and nobody is at a terminal",
+            remedy="Give the key's passphrase by --key-passphrase-fd N or at a terminal, or use ssh-agent.",
+        )
+    return _checked(getpass.getpass(f"Passphrase of {name}: ").encode(), "the terminal")
+
+
 def _read_all(descriptor: int) -> bytes:
     content = b""
     try:

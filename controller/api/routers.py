@@ -6,10 +6,17 @@ from collections.abc import Callable
 
 from fastapi import APIRouter
 
-from controller.api import attention, wipes
+from controller.api import attention, decisions, wipes
 from controller.program import Program
+
+#: One line a room.
+ROOMS = (
+    decisions.router,
+    wipes.router,
+    attention.router,
+)
 
 
 def routers(program: Program, *, wake: Callable[[], None]) -> tuple[APIRouter, ...]:
     """`wake` tells the dispatcher that something is due; it returns at once."""
-    return (wipes.router(program, wake=wake), attention.router(program, wake=wake))
+    return tuple(room(program, wake=wake) for room in ROOMS)

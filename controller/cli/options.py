@@ -32,6 +32,30 @@ PassphraseOption = Annotated[
     ),
 ]
 
+KeyOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--key",
+        help="Your private key file, or its .pub while ssh-agent holds it [$EXPUNGE_OPERATOR_KEY].",
+        show_default=False,
+        dir_okay=False,
+    ),
+]
+KeyPassphraseOption = Annotated[
+    int | None,
+    typer.Option(
+        "--key-passphrase-fd",
+        help="Read your key's passphrase from this file descriptor [a prompt].",
+        show_default=False,
+        min=0,
+    ),
+]
+ReasonOption = Annotated[str, typer.Option("--reason", help="Why, in one line; it is signed with it.")]
+ConfirmOption = Annotated[
+    str | None,
+    typer.Option("--confirm", help="The words that are asked for [a prompt].", show_default=False),
+]
+
 
 def deprovision_id(text: str) -> DeprovisionId:
     """Raises typer.BadParameter for text that is no such id."""

@@ -1,0 +1,155 @@
+"""What is said over the socket about decisions, operators and stops.
+
+Rules: as `api.documents`. A matter is sent as it is signed, so that the command computes `on` from exactly
+what it prints.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import Field, StringConstraints
+
+from certificate.envelope import MAX_ENVELOPE_BYTES
+from certificate.keys import PublicKey
+from certificate.statements.people import DecisionKind
+from certificate.statements.statement import (
+    Count,
+    Digest,
+    KeyId,
+    PublicKeyHex,
+    Purpose,
+    Sentence,
+    UtcSeconds,
+    Word,
+)
+from controller.api.documents import Document
+from controller.duration import Duration
+from controller.people.matter import Matter
+
+AboutName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
+#: A batch names its deprovisions in one text.
+AboutText = Annotated[str, StringConstraints(min_length=1, max_length=20_000)]
+About = Annotated[dict[AboutName, AboutText], Field(max_length=20)]
+EnvelopeText = Annotated[str, StringConstraints(min_length=1, max_length=MAX_ENVELOPE_BYTES)]
+
+
+class MatterAsked(Document):
+    """What is to be decided on?"""
+
+    kind: DecisionKind
+    about: About
+
+
+class MatterShown(Document):
+    """A matter as it is now, and what a statement over it needs besides."""
+
+    kind: DecisionKind
+    choice: Word
+    facts: dict[str, Any]
+    consequences: tuple[str, ...]
+    people_needed: Count
+    words: str
+    key: PublicKeyHex | None
+    document_digest: Digest | None
+    inert_for: Duration
+    on: Digest
+    ledger_seq: Count
+    time: UtcSeconds
+    purpose: Purpose
+    #: Who signed the same so far.
+    signed: tuple[KeyId, ...]
+
+    def matter(self) -> Matter:
+        """The matter itself, whose `on` is computed anew. Raises Malformed(KEY_INVALID)."""
+        return Matter(
+            kind=self.kind,
+            choice=self.choice,
+            facts=self.facts,
+            consequences=self.consequences,
+            people_needed=self.people_needed,
+            words=self.words,
+            key=None if self.key is None else PublicKey.from_hex(self.key),
+            document_digest=self.document_digest,
+            inert_for=self.inert_for,
+        )
+
+
+class NewDecision(Document):
+    """A signed decision on what `about` names."""
+
+    kind: DecisionKind
+    about: About
+    envelope: EnvelopeText
+
+
+class DecisionTaken(Document):
+    """What became of it. `done` is null while more people are needed."""
+
+    decision: Digest
+    on: Digest
+    done: str | None
+    people_needed: Count
+    signed: tuple[KeyId, ...]
+
+
+class NewFreeze(Document):
+    """A freeze by whoever reached the socket, without a key."""
+
+    reason: Sentence
+
+
+class FreezeBegun(Document):
+    number: Count
+
+
+class OperatorLine(Document):
+    """One key that counts, will count or counted. `enrolled_by` is empty for the trust root's two."""
+
+    keyid: KeyId
+    standing: str
+    since: UtcSeconds
+    enrolled_by: tuple[KeyId, ...]
+    revoked_at: UtcSeconds | None
+
+
+class OperatorList(Document):
+    operators: tuple[OperatorLine, ...]
+    #: How many count now.
+    active: Count
+
+
+class StopLine(Document):
+    """One hold, freeze or breaker that stands."""
+
+    number: Count
+    kind: str
+    covers: str
+    #: Hosts on record that it covers now.
+    hosts: Count
+    matter: str
+    author: str
+    set_at: UtcSeconds
+    age_seconds: Count
+    review_at: UtcSeconds
+    #: Past its review it still stands; somebody has to decide.
+    is_overdue: bool
+
+
+class StopList(Document):
+    stops: tuple[StopLine, ...]
+
+
+__all__ = [
+    "About",
+    "DecisionTaken",
+    "FreezeBegun",
+    "MatterAsked",
+    "MatterShown",
+    "NewDecision",
+    "NewFreeze",
+    "OperatorLine",
+    "OperatorList",
+    "StopLine",
+    "StopList",
+]

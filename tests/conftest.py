@@ -57,11 +57,18 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.fixture(scope="session")
 def loaded() -> Callable[[str, Path], ModuleType]:
-    """Loads a module that no test can import by name, because tests are not packages."""
+    """Loads a module that no test can import by name, because tests are not packages. Of a folder that is
+    world.py, which finds its neighbours under `name`.
+    """
 
     def load(name: str, path: Path) -> ModuleType:
         if name not in sys.modules:
-            spec = importlib.util.spec_from_file_location(name, path)
+            is_folder = path.is_dir()
+            spec = importlib.util.spec_from_file_location(
+                name,
+                path / "world.py" if is_folder else path,
+                submodule_search_locations=[str(path)] if is_folder else None,
+            )
             assert spec is not None
             assert spec.loader is not None
             module = importlib.util.module_from_spec(spec)
@@ -76,6 +83,12 @@ def loaded() -> Callable[[str, Path], ModuleType]:
 def story(loaded: Callable[[str, Path], ModuleType]) -> Any:
     """Facts around one instant at which everything that may be observed was observed (tests/story.py)."""
     return loaded("expunge_tests_story", Path(__file__).with_name("story.py")).Story()
+
+
+@pytest.fixture(scope="session")
+def lifecycle_world(loaded: Callable[[str, Path], ModuleType]) -> ModuleType:
+    """The simulated world of the model of `decide` (tests/controller/lifecycle_world/)."""
+    return loaded("expunge_lifecycle_world", Path(__file__).with_name("controller") / "lifecycle_world")
 
 
 @pytest.fixture(scope="session")

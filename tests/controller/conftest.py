@@ -68,12 +68,6 @@ def founded_keyring(founded_once: FoundedHome) -> Keyring:
     return Keyring.open(founded_once.home.keys, passphrase=founded_once.passphrase)
 
 
-@pytest.fixture(scope="session")
-def lifecycle_world(loaded: Loaded) -> ModuleType:
-    """The simulated world of the model, which no test module can import by name."""
-    return loaded("expunge_lifecycle_world", Path(__file__).with_name("lifecycle_world.py"))
-
-
 @dataclass(frozen=True, kw_only=True)
 class OpenDesk:
     """A desk over a founded home of its own, and how often it woke the dispatcher."""

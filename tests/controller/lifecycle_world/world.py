@@ -1,0 +1,614 @@
+"""A small world around one deprovision, for the model of `decide`; loaded by the fixture `lifecycle_world`.
+
+A billing source that renews, ends, lets again and moves tenancies, a switch, a machine with an agent and a
+clock of its own, a store with its anchor, people, and two workers without any lease between them.
+
+    stored      everything a backup holds          record      what the world saw; outlives a backup
+    source      who is let what                    promises    what must never happen, read from the record
+    machine     switch, agent, drive               acts        what may happen, for the random runs
+
+    world = ended_world()          # one tenancy, ended a second ago, known to the store
+    world.work(0)                  # worker 0 decides, acts and asks; the machine goes on; a second passes
+    world.says(OWN, Answer.ACTIVE) # the customer comes back; a hint is in the air
+    world.receive(world.source.hints.pop())
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from expunge_lifecycle_world.knowledge import facts_of
+from expunge_lifecycle_world.machine import STEPS, Machine, Request
+from expunge_lifecycle_world.record import Command, Grant, Looked, Moment, Record
+from expunge_lifecycle_world.source import Hint, Source
+from expunge_lifecycle_world.stored import (
+    DAY,
+    EARLIER,
+    LATER,
+    MEDIUM,
+    OWN,
+    SECOND,
+    START,
+    Asked,
+    Stored,
+    Tenancy,
+)
+
+from certificate.errors import Refused
+from certificate.identifiers import OrderId, TenancyId
+from certificate.messages import TokenState
+from certificate.statements.statement import Seen
+from certificate.statements.vocabulary import Trigger
+from controller.decision import Move
+from controller.facts import (
+    Answer,
+    ApprovalFacts,
+    CommandFacts,
+    DeclarationFacts,
+    Disposition,
+    Effect,
+    Exit,
+    OrderFacts,
+    PlanFacts,
+    Question,
+)
+from controller.lifecycle import decide, may_acknowledge, questions_to_acknowledge
+from controller.states import State, may_move
+
+__all__ = [
+    "DAY",
+    "EARLIER",
+    "LATER",
+    "MEDIUM",
+    "OWN",
+    "SECOND",
+    "START",
+    "Moment",
+    "World",
+    "declared_world",
+    "ended_world",
+]
+
+#: An order's life here: as the agent counts it from its hello.
+ORDER_LIFE = 600 * SECOND
+#: After this no order, permission or worker from before a rollback is alive (rule 7).
+RECONCILE_AFTER = 700 * SECOND
+
+
+def _nobody(moment: Moment, world: World) -> None:
+    """Without a witness nothing is checked."""
+
+
+@dataclass
+class World:
+    stored: Stored
+    witness: Callable[[Moment, World], None] = _nobody
+    trigger: Trigger = Trigger.ENDED
+    approvals_required: int = 0
+    true: datetime = START
+    wall: datetime = START
+    #: The controller's clock from the start, and what it gains in each second.
+    offset: timedelta = timedelta()
+    drift: float = 0.0
+    #: How far clocks moved against each other, in all: whatever rests on an age rests on this too.
+    moved: timedelta = timedelta()
+    source: Source = field(default_factory=Source)
+    machine: Machine = field(default_factory=Machine)
+    record: Record = field(default_factory=Record)
+    #: Work a living worker still holds: effects begun and questions asked, each with what it needs.
+    queues: tuple[list[Any], list[Any]] = field(default_factory=lambda: ([], []))
+    #: The step each worker was asked to acknowledge, and when it began to look.
+    looking: list[tuple[Request, datetime, int] | None] = field(default_factory=lambda: [None, None])
+    #: What was asked before this place in the store is no *new* observation at a dispatch or a permission.
+    basis_index: int = -1
+    anchor: tuple[int, int, int] | None = None
+    #: The newest thing of whose storing anybody was told.
+    answered: tuple[int, int] = (0, 0)
+    is_anchor_late: bool = False
+    marks: int = 0
+    orders_made: int = 0
+    backup: Stored | None = None
+    moves: list[State] = field(default_factory=list)
+    steps: int = 0
+
+    # --- time and the store -----------------------------------------------------------------------------
+
+    def tick(self, passed: timedelta) -> None:
+        self.true += passed
+        self.wall += passed * (1 + self.drift)
+        self.machine.passes(passed)
+        self.moved += abs(passed * self.drift) + abs(passed * (self.machine.rate - 1))
+
+    def step_clock(self, by: timedelta) -> None:
+        self.wall += by
+        self.moved += abs(by)
+
+    @property
+    def is_store_current(self) -> bool:
+        """As the anchor's keeper compares: not behind, and the anchor's head in our own chain."""
+        if self.anchor is None:
+            return False
+        epoch, index, mark = self.anchor
+        here = self.stored
+        return epoch == here.epoch and index <= here.index and here.chain[index] == mark
+
+    def _store(self) -> None:
+        """One more thing is stored; the anchor follows before anybody is told, unless it lags or froze."""
+        is_current = self.is_store_current
+        self.marks += 1
+        self.stored.index += 1
+        self.stored.chain.append(self.marks)
+        if self.is_anchor_late:
+            return
+        self.answered = (self.stored.index, self.marks)
+        if is_current:
+            self.anchor = (self.stored.epoch, self.stored.index, self.marks)
+
+    def stamp(self) -> datetime:
+        """The instant of something stored that voids an answer: never earlier than anything stored before."""
+        self._store()
+        self.stored.newest = max(self.wall, self.stored.newest + timedelta(microseconds=1))
+        return self.stored.newest
+
+    def ask(self, question: Question) -> list[Asked]:
+        about = sorted(self.stored.known) if question is Question.SUBSCRIPTION else [None]
+        asked = []
+        for tenancy in about:
+            self._store()
+            self.stored.newest = max(self.stored.newest, self.wall)
+            row = Asked(
+                sequence=len(self.stored.rows) + 1,
+                question=question,
+                about=tenancy,
+                asked_at=self.wall,
+                asked_index=self.stored.index,
+                truly_asked_at=self.true,
+                moved=self.moved,
+            )
+            self.stored.rows.append(row)
+            asked.append(row)
+        return asked
+
+    # --- backups and the anchor -------------------------------------------------------------------------
+
+    def back_up(self) -> None:
+        self.backup = copy.deepcopy(self.stored)
+
+    def restore_backup(self, *, is_restarted: bool) -> None:
+        """The database becomes the copy: with a restart, or under the workers as a failover does it."""
+        if self.backup is None:
+            return
+        self.stored = copy.deepcopy(self.backup)
+        index, mark = self.answered
+        if index > self.stored.index or self.stored.chain[index] != mark:
+            self.record.is_rolled_back = True
+            self.record.rolled_back_at = self.true
+        if is_restarted:
+            self.workers_die()
+
+    def workers_die(self) -> None:
+        for queue in self.queues:
+            queue.clear()
+        self.looking = [None, None]
+
+    def reconcile(self) -> None:
+        """Two operators, once nothing from before can be alive: a new epoch, intended orders withdrawn."""
+        since = self.record.rolled_back_at
+        if self.is_store_current or (since is not None and self.true < since + RECONCILE_AFTER):
+            return
+        self.workers_die()
+        here = self.stored
+        here.epoch = (here.epoch if self.anchor is None else max(self.anchor[0], here.epoch)) + 1
+        here.fence += 10**6 * here.epoch
+        self.anchor = (here.epoch, here.index, here.chain[here.index])
+        if here.order is not None and here.order.dispatched_at is None:
+            here.order = replace(here.order, is_withdrawn=True)
+        self.stamp()
+        self.record.reconciled(here.attempt)
+        if here.order is not None and here.order.dispatched_at is not None:
+            self.record.dispatched.append((here.attempt, here.order.token))
+
+    # --- the source and its hints -----------------------------------------------------------------------
+
+    def says(self, tenancy: TenancyId, answer: Answer) -> None:
+        self.source.change(tenancy, answer, self.true)
+
+    def import_tenancy(self, tenancy: TenancyId) -> None:
+        stamp = self.stamp()
+        known = Tenancy(starts_at=self.source.says[tenancy][1], last_change_at=stamp)
+        known.touched_index = self.stored.index
+        self.stored.known[tenancy] = known
+
+    def receive(self, hint: Hint) -> None:
+        known = self.stored.known.get(hint.tenancy)
+        if known is None:
+            return
+        known.last_hint_at = self.stamp()
+        known.touched_index = self.stored.index
+        if hint.is_renewal:
+            known.last_renewal_hint_at = known.last_hint_at
+            known.contrary_index = self.stored.index
+
+    # --- people -----------------------------------------------------------------------------------------
+
+    def command(self, exit: Exit, people: int) -> None:
+        """Signed by so many. Stored as the real one is: never before the present state was entered."""
+        keyids = frozenset(("anna", "bert", "carl")[:people])
+        commanded_at = max(self.stamp(), self.stored.entered_at)
+        self.stored.command = CommandFacts(exit=exit, keyids=keyids, commanded_at=commanded_at)
+        self.record.commands.append(Command(exit, people))
+
+    def approve(self, *, is_request: bool, keyid: str, life: timedelta = DAY) -> None:
+        """A signed yes to the present plan, or the asking for it."""
+        plan = self.stored.plan
+        if plan is not None:
+            expires_at = self.stamp() + life
+            self.stored.approvals.append(
+                ApprovalFacts(
+                    keyid=keyid, is_request=is_request, plan_digest=plan.digest, expires_at=expires_at
+                )
+            )
+
+    def declare(self, disposition: Disposition, people: int) -> None:
+        keyids = frozenset(("anna", "bert")[:people])
+        self.stamp()
+        self.stored.disposition = disposition
+        self.stored.declaration = DeclarationFacts(disposition=disposition, keyids=keyids)
+
+    # --- answers ----------------------------------------------------------------------------------------
+
+    def reply(self, row: Asked) -> dict[str, Any] | None:
+        """What the world says to a question now; None where it stays silent."""
+        match row.question:
+            case Question.SUBSCRIPTION:
+                if self.source.is_down or row.about not in self.source.says:
+                    return {"answer": Answer.UNKNOWN, "changed_at": None}
+                answer, changed_at = self.source.says[row.about]
+                return {"answer": answer, "changed_at": changed_at}
+            case Question.TENANCIES:
+                is_complete = Seen.NO if self.source.is_down else Seen.YES
+                return {"is_complete": is_complete, "names": self.source.listed}
+            case Question.CLOCK:
+                return {"difference_seconds": (self.wall - self.true).total_seconds()}
+            case Question.ISOLATION:
+                return {"tenant_side_cut": Seen.that(self.machine.is_cut), "our_side_reachable": Seen.YES}
+            case Question.ORDER_HELLO:
+                return None if self.machine.boot_id is None else {"boot_id": self.machine.boot_id}
+            case Question.AGENT_STATUS | Question.FINAL_ABSENCE:
+                return self._status(row.question)
+
+    def _status(self, question: Question) -> dict[str, Any] | None:
+        order = self.stored.order
+        if order is None or self.machine.boot_id is None:
+            return None
+        if order.boot_id != self.machine.boot_id:
+            return {"token": order.token, "state": TokenState.UNKNOWN}
+        state = self.machine.status(order.token, is_final=question is Question.FINAL_ABSENCE)
+        return {"token": order.token, "state": state}
+
+    def store_answer(self, row: Asked, told: dict[str, Any]) -> None:
+        if not any(row is stored for stored in self.stored.rows):
+            return
+        row.answered_at = self.stamp()
+        row.answer = told
+        known = None if row.about is None else self.stored.known.get(row.about)
+        if known is not None and told["answer"] is not Answer.ENDED:
+            known.last_change_at = row.answered_at
+            known.contrary_index = known.touched_index = self.stored.index
+        order = self.stored.order
+        is_final = row.question is Question.FINAL_ABSENCE and told["state"] is TokenState.ABSENT
+        if is_final and order is not None and order.token == told["token"]:
+            self.stored.order = replace(order, is_absent_final=True)
+
+    # --- workers ----------------------------------------------------------------------------------------
+
+    def advance(self, worker: int) -> None:
+        """One transaction: load, decide, commit; the work outside goes to the worker's own queue."""
+        decision = decide(facts_of(self), self.wall)
+        if isinstance(decision, Move):
+            if decision.to is State.INTENDED:
+                # Signed outside; the transaction that stores the order decides again.
+                self.queues[worker].append("intend")
+                return
+            self.commit(decision)
+        effect = getattr(decision, "effect", None)
+        if effect is not None:
+            if effect is Effect.RESTORE:
+                self.witness(Moment.GIVE_BACK, self)
+            at = self.stamp()
+            self.stored.begun.append((effect, at, self.stored.index))
+            self.queues[worker].append((effect, self.stored.order))
+        self.queues[worker].extend(getattr(decision, "ask", ()))
+
+    def advance_and_die(self, worker: int) -> None:
+        """The commit stands; its anchor, and whatever was to follow, do not."""
+        self.is_anchor_late = True
+        try:
+            self.advance(worker)
+        finally:
+            self.is_anchor_late = False
+        self.queues[worker].clear()
+
+    def perform(self, worker: int, *, is_lost: bool = False) -> None:
+        """The next piece of the worker's work. A question is stored, sent, and its answer maybe lost."""
+        if not self.queues[worker]:
+            return
+        work = self.queues[worker].pop(0)
+        if isinstance(work, Question):
+            rows = self.ask(work)
+            self.queues[worker][:0] = [(row, self.reply(row)) for row in rows] if not is_lost else []
+        elif work == "intend":
+            self._intend(worker)
+        elif work == "sign the checkpoint":
+            self.sign_due()
+        elif isinstance(work, Request):
+            # The acknowledgement travels to the agent.
+            if not is_lost and work == self.machine.request:
+                self.machine.granted = work
+        elif isinstance(work[0], Asked):
+            row, told = work
+            if told is not None and not is_lost and (row.about is None or row.about in self.stored.known):
+                self.store_answer(row, told)
+        elif not is_lost:
+            self.do(*work)
+
+    def _intend(self, worker: int) -> None:
+        decision = decide(facts_of(self), self.wall)
+        if isinstance(decision, Move) and decision.to is State.INTENDED:
+            self.commit(decision)
+            self.queues[worker].append("sign the checkpoint")
+
+    def sign_due(self) -> None:
+        """A checkpoint of ours covers every entry of the log."""
+        order = self.stored.order
+        if order is not None and not order.is_logged:
+            self.stamp()
+            self.stored.order = replace(order, is_logged=True)
+
+    def do(self, effect: Effect, order: OrderFacts | None) -> None:
+        here, machine = self.stored, self.machine
+        match effect:
+            case Effect.ISOLATE | Effect.RESTORE:
+                machine.is_cut = effect is Effect.ISOLATE
+            case Effect.BOOT:
+                machine.reboot()
+            case Effect.INSPECT:
+                here.proven_boot = here.inventory_boot = machine.boot_id or here.proven_boot
+            case Effect.MAKE_PLAN:
+                if here.inventory_boot is not None and here.state is State.STAGED:
+                    boot = here.inventory_boot
+                    here.plan = PlanFacts(digest=boot, boot_id=boot, media=(MEDIUM,))
+            case Effect.WITHDRAW_ORDER:
+                if here.order is not None and here.order.dispatched_at is None:
+                    here.order = replace(here.order, is_withdrawn=True)
+            case Effect.DISPATCH:
+                assert order is not None
+                self.witness(Moment.SEND, self)
+                self.record.sent.append(order.token)
+                machine.accept(order)
+            case Effect.COLLECT:
+                current = here.order
+                here.is_evidence_in |= current is not None and machine.tokens.get(current.token) == "done"
+            case Effect.JUDGE:
+                here.is_judged = here.is_evidence_in
+                here.is_erased = here.order is not None and here.order.token in machine.erased
+            case Effect.CERTIFY:
+                here.is_certified = here.is_judged
+            case Effect.NOTIFY:
+                here.are_notices_settled = True
+
+    # --- acknowledgements -------------------------------------------------------------------------------
+
+    def acknowledge(self, worker: int) -> bool:
+        """The agent waits before an irreversible step. The first time this worker sees the request it asks
+        the world; then one transaction says yes or no, and the answer is on its way.
+        """
+        request = self.machine.request
+        if request is None or request == self.machine.granted:
+            return False
+        seen = self.looking[worker]
+        if seen is None or seen[0] != request:
+            seen = self.looking[worker] = (request, self.wall, self.stored.index)
+        facts = replace(facts_of(self), basis_since=seen[1])
+        kind = STEPS[request.step]
+        try:
+            may_acknowledge(
+                facts,
+                self.wall,
+                token=request.token,
+                boot_id=request.boot_id,
+                step=f"{kind}:{MEDIUM}",
+                is_irreversible=True,
+            )
+        except Refused:
+            self.queues[worker].extend(questions_to_acknowledge(facts, self.wall))
+            return False
+        self.basis_index = seen[2]
+        self.witness(Moment.GRANT, self)
+        assert self.stored.order is not None
+        self.record.grants.append(Grant(request.token, self.true, self.moved, self.looks()))
+        self.stored.order = replace(self.stored.order, is_acknowledged=True)
+        self.stored.last_acknowledged_at = self.stamp()
+        self.queues[worker].insert(0, request)
+        self.looking[worker] = None
+        return True
+
+    def looks(self) -> tuple[Looked, ...]:
+        """When the source was last really asked: about each tenancy and for its list."""
+        rows = [self.stored.newest_row(Question.SUBSCRIPTION, name) for name in self.stored.known]
+        rows.append(self.stored.newest_row(Question.TENANCIES))
+        return tuple(Looked(row.about, row.truly_asked_at, row.moved) for row in rows if row is not None)
+
+    def machine_goes_on(self) -> None:
+        """The agent asks, begins, or ends; what it begins, it begins whatever happened meanwhile."""
+        begun = self.machine.goes_on()
+        if begun is not None:
+            self.record.begun.append((begun.token, begun.step))
+            self.witness(Moment.BEGIN, self)
+
+    # --- moves ------------------------------------------------------------------------------------------
+
+    def commit(self, move: Move) -> None:
+        here = self.stored
+        assert may_move(here.state, move.to, is_command=move.is_command), f"{here.state} -> {move.to}"
+        if move.is_command:
+            self.witness(Moment.EXIT, self)
+        match move.to:
+            case State.INTENDED:
+                self._store_order()
+            case State.ERASING if not move.is_command:
+                self.basis_index = here.order_index
+                self.witness(Moment.DISPATCH, self)
+                assert here.order is not None
+                self.record.dispatched.append((here.attempt, here.order.token))
+                here.order = replace(here.order, dispatched_at=self.wall)
+            case State.CANCELLED:
+                self.witness(Moment.CANCELLED, self)
+            case State.RELEASED:
+                self.witness(Moment.RELEASED, self)
+            case _:
+                pass
+        if move.is_command:
+            self._carried_out(move)
+        self.stamp()
+        # The plain clock, as the real store keeps both this and the instant of the dispatch.
+        here.state, here.entered_at = move.to, self.wall
+        self.moves.append(move.to)
+
+    def _carried_out(self, move: Move) -> None:
+        here = self.stored
+        if move.to is State.ERASING and here.order is not None:
+            self.record.reprobed.add(here.order.token)
+        if here.order is not None and move.to is not State.ERASING:
+            self.record.left[here.order.token] = self.moved
+        if move.begins_attempt:
+            self.record.retries += 1
+            here.forget_attempt()
+
+    def _store_order(self) -> None:
+        here = self.stored
+        assert here.plan is not None
+        assert here.order is None or here.order.is_withdrawn
+        self.orders_made += 1
+        here.fence += 1
+        stamp = self.stamp()
+        here.order_index = here.index
+        here.order = OrderFacts(
+            order=OrderId(f"ord_{self.orders_made:032x}"),
+            token=f"{self.orders_made:032x}",
+            fence=here.fence,
+            plan_digest=here.plan.digest,
+            boot_id=here.plan.boot_id,
+            intended_at=stamp,
+            expires_at=stamp + ORDER_LIFE,
+            is_logged=False,
+            dispatched_at=None,
+            is_withdrawn=False,
+            is_acknowledged=False,
+            is_absent_final=False,
+        )
+
+    # --- an undisturbed controller ----------------------------------------------------------------------
+
+    def calm(self) -> None:
+        """Everybody left, everything answers, and what was stored lies in the past."""
+        here, source = self.stored, self.source
+        here.is_held = here.is_frozen = here.is_limit_reached = here.has_order_elsewhere = source.is_down = (
+            False
+        )
+        here.is_intake_open = True
+        here.command = None
+        source.elsewhere.clear()
+        source.says.pop(LATER, None)
+        here.known.pop(LATER, None)
+        if here.own is None:
+            self.declare(Disposition.STOCK, 2)
+        else:
+            here.disposition = Disposition.RENTED
+        self.step_clock(self.true + self.offset - self.wall)
+        self.tick(max(here.newest - self.wall, timedelta()) + SECOND)
+        if not self.is_store_current:
+            self.tick(RECONCILE_AFTER)
+            self.reconcile()
+        self._end_tenancies()
+        if here.state is State.NEEDS_OPERATOR:
+            self.tick(66 * SECOND)
+            self.command(Exit.RETRY, 1)
+            self.work(0)
+
+    def _end_tenancies(self) -> None:
+        for tenancy in sorted(self.stored.known):
+            answer, changed_at = self.source.says[tenancy]
+            hinted_at = self.stored.known[tenancy].last_renewal_hint_at
+            if answer is not Answer.ENDED or (
+                hinted_at is not None and changed_at < hinted_at + 300 * SECOND
+            ):
+                # Only an end that the source dates clearly later than the hint counts.
+                self.tick(max(timedelta(), (hinted_at or self.wall) - self.true) + 301 * SECOND)
+                self.says(tenancy, Answer.ENDED)
+
+    def work_until(self, worker: int, state: State) -> None:
+        """As long as it takes, with people at hand, or until it shows that it takes too long."""
+        for _ in range(60):
+            at = self.stored.state
+            if at is state or at.is_terminal or at is State.NEEDS_OPERATOR:
+                return
+            if at is State.PLANNED:
+                self.people_agree()
+            self.work(worker)
+
+    def people_agree(self) -> None:
+        if not self.stored.approvals:
+            self.approve(is_request=True, keyid="anna")
+            self.approve(is_request=False, keyid="bert")
+            self.approve(is_request=False, keyid="carl")
+
+    def work(self, worker: int) -> None:
+        """One round of a worker to whom nothing happens; the agent goes on by itself."""
+        self.sign_due()
+        self.machine_goes_on()
+        self.acknowledge(worker)
+        self.advance(worker)
+        while self.queues[worker]:
+            self.perform(worker)
+        self.tick(SECOND)
+
+
+def ended_world(witness: Callable[[Moment, World], None] = _nobody, **changes: Any) -> World:
+    """One host with an earlier tenancy and the own one, both ended and known to the store."""
+    world = _world(witness, own=OWN, **changes)
+    for tenancy, age in ((EARLIER, 400 * DAY), (OWN, 100 * DAY)):
+        world.source.says[tenancy] = (Answer.ENDED, world.true)
+        stamp = world.stamp()
+        world.stored.known[tenancy] = Tenancy(starts_at=START - age, last_change_at=stamp)
+    world.tick(SECOND)
+    return world
+
+
+def declared_world(witness: Callable[[Moment, World], None] = _nobody, **changes: Any) -> World:
+    """A host in stock that was never let, declared by two, to be wiped by hand."""
+    world = _world(witness, own=None, trigger=Trigger.MANUAL, **changes)
+    world.declare(Disposition.STOCK, 2)
+    world.tick(SECOND)
+    return world
+
+
+def _world(
+    witness: Callable[[Moment, World], None],
+    *,
+    own: TenancyId | None,
+    offset: timedelta = timedelta(),
+    rate: float = 1.0,
+    **changes: Any,
+) -> World:
+    wall = START + offset
+    stored = Stored(own=own, created_at=wall, entered_at=wall, newest=wall - DAY)
+    world = World(
+        stored=stored, witness=witness, wall=wall, offset=offset, machine=Machine(rate=rate), **changes
+    )
+    world.anchor = (stored.epoch, 0, 0)
+    return world

@@ -29,6 +29,7 @@ from controller.facts import (
     ApprovalFacts,
     BootFacts,
     ClockObservation,
+    CommandFacts,
     Effect,
     EffectBegun,
     Facts,
@@ -44,25 +45,30 @@ from controller.facts import (
     TenancyListObservation,
     VerdictFacts,
 )
+from controller.notices import are_settled
 from controller.observe.source import COMPLETE
+from controller.people import counting
+from controller.people.roster import roster
 from controller.plan import compare
 from controller.program import Program
 from controller.spool import HintEvent
 from controller.store import (
+    commands,
     effects_begun,
     evidence,
     hints,
     hosts,
     journal,
     log_rows,
+    notices,
     observations,
     orders,
     outcomes,
-    plans,
     stops,
 )
 from controller.store.evidence import Verdict
 from controller.store.observations import StoredObservation
+from controller.store.stops import StopKind
 from controller.store.tenancies import Tenancy
 
 ACCEPT = ValidationDecision.ACCEPT
@@ -73,8 +79,8 @@ ON_THE_NETWORK = (Effect.ISOLATE, Effect.RESTORE)
 def facts_of(
     tx: Connection, program: Program, case: Case, *, now: datetime, requested_at: datetime | None = None
 ) -> Facts:
-    """The facts as this transaction sees them. `now` is only what caps are counted back from; `requested_at`
-    is when an acknowledgement was asked for, where one was.
+    """The facts as this transaction sees them. `now` is what caps are counted back from and who counts as an
+    operator; `requested_at` is when an acknowledgement was asked for, where one was.
     """
     row, order = case.deprovision, case.order
     rule = program.documents.table.rule(row.data_class)
@@ -92,7 +98,7 @@ def facts_of(
         deadline_at=row.deadline_at,
         trigger=row.trigger,
         disposition=case.host.disposition,
-        declaration=None,
+        declaration=counting.declaration(tx, program, case, now=now),
         data_class=row.data_class,
         grace_until=row.grace_until,
         dwell=timedelta(seconds=row.dwell_seconds),
@@ -108,7 +114,7 @@ def facts_of(
         hello=_hello(tx, case),
         plan=_plan(case),
         approvals_required=None if rule is None else rule.approvals_required,
-        approvals=_approvals(tx, case),
+        approvals=_approvals(tx, program, case, now=now),
         order=_order(tx, case),
         has_open_earlier_order=any(
             sent.attempt < row.attempt for sent in orders.dispatched_without_absence(tx, case.id)
@@ -124,15 +130,17 @@ def facts_of(
         holds=tuple(
             HoldFacts(author=stop.author, matter=stop.matter, review_at=stop.review_at)
             for stop in stopped
-            if stop.host is not None
+            if stop.kind is StopKind.HOLD
         ),
-        is_frozen=any(stop.host is None for stop in stopped),
-        is_intake_open=True,
+        is_frozen=any(stop.kind is StopKind.FREEZE for stop in stopped),
+        is_intake_open=stops.is_intake_open(tx),
         limits_reached=limits.reached(tx, program.configuration.limits, case, now=now),
         is_store_current=not program.keeper.compare(tx).is_frozen,
-        are_notices_settled=program.notice is None or bool(effects_begun.notices_of(tx, case.id)),
+        are_notices_settled=are_settled(
+            notices.of_deprovision(tx, case.id), has_tenancy=row.tenancy is not None
+        ),
         has_live_order_elsewhere=bool(orders.live_elsewhere(tx, case.host.id, besides=case.id)),
-        command=None,
+        command=_command(tx, program, case, now=now),
         effects_begun=_effects_begun(tx, case),
     )
 
@@ -281,19 +289,17 @@ def _hello(tx: Connection, case: Case) -> HelloObservation | None:
 
 
 def _plan(case: Case) -> PlanFacts | None:
+    """None also where drives left or joined the record since: it is a plan of another set."""
     if case.plan is None:
         return None
     plan = read_model(case.plan.text, Plan, what="plan")
-    return PlanFacts(
-        digest=case.plan.digest,
-        boot_id=case.plan.boot_id,
-        media=tuple(medium.commitment for medium in plan.media),
-    )
+    media = tuple(medium.commitment for medium in plan.media)
+    if set(media) != {drive.commitment for drive in case.known.drives}:
+        return None
+    return PlanFacts(digest=case.plan.digest, boot_id=case.plan.boot_id, media=media)
 
 
-def _approvals(tx: Connection, case: Case) -> tuple[ApprovalFacts, ...]:
-    if case.plan is None:
-        return ()
+def _approvals(tx: Connection, program: Program, case: Case, *, now: datetime) -> tuple[ApprovalFacts, ...]:
     return tuple(
         ApprovalFacts(
             keyid=each.keyid,
@@ -301,7 +307,7 @@ def _approvals(tx: Connection, case: Case) -> tuple[ApprovalFacts, ...]:
             plan_digest=each.plan_digest,
             expires_at=each.expires_at,
         )
-        for each in plans.approvals_of(tx, case.id, plan_digest=case.plan.digest)
+        for each in counting.approvals(tx, program, case, now=now)
     )
 
 
@@ -355,6 +361,18 @@ def _are_outcomes_logged(tx: Connection, case: Case, verdicts: tuple[Verdict, ..
 
 def _is_logged(tx: Connection, log_seq: int | None) -> bool:
     return log_seq is not None and log_rows.covering_checkpoint(tx, log_seq) is not None
+
+
+def _command(tx: Connection, program: Program, case: Case, *, now: datetime) -> CommandFacts | None:
+    """The newest of this attempt, by those of its signers who count now; None where nobody of them does."""
+    given = commands.newest(tx, case.id, attempt=case.deprovision.attempt)
+    if given is None:
+        return None
+    counting_now = {key.keyid for key in roster(tx, program.documents.trust, now=now).keys}
+    keyids = given.keyids & counting_now
+    if not keyids:
+        return None
+    return CommandFacts(exit=given.exit, keyids=keyids, commanded_at=given.commanded_at)
 
 
 def _effects_begun(tx: Connection, case: Case) -> tuple[EffectBegun, ...]:

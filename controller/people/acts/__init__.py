@@ -3,11 +3,13 @@
 from certificate.statements.people import DecisionKind
 from controller.people.act import Act
 from controller.people.acts.disposition import Declare
+from controller.people.acts.drives import AcceptDrives
 from controller.people.acts.enrol import Enrol
 from controller.people.acts.exit import Leave
 from controller.people.acts.freeze import Freeze
 from controller.people.acts.hold import Hold
 from controller.people.acts.release_hold import ReleaseHold
+from controller.people.acts.remove import RemoveDrive
 from controller.people.acts.revoke import Revoke
 from controller.people.acts.thaw import Thaw
 from controller.people.acts.wipe import Wipe
@@ -21,6 +23,8 @@ ACTS: dict[DecisionKind, Act] = {
     DecisionKind.RELEASE_HOLD: ReleaseHold(),
     DecisionKind.FREEZE: Freeze(),
     DecisionKind.THAW: Thaw(),
+    DecisionKind.DRIVES: AcceptDrives(),
+    DecisionKind.REMOVE: RemoveDrive(),
     DecisionKind.WIPE: Wipe(),
     DecisionKind.EXIT: Leave(),
 }

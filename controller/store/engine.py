@@ -32,6 +32,9 @@ from controller.store.head import Head
 BUSY_TIMEOUT_MILLISECONDS = 10_000
 #: The database holds serials and sealed text; nobody else on the machine reads it.
 DATABASE_MODE = 0o600
+#: Beyond the pool's five: every thread of a dispatcher may wait for a busy database at once, and the one that
+#: renews the leases must not wait for them.
+SPARE_CONNECTIONS = 40
 _BEGIN = "expunge_begin"
 #: The execution option under which a snapshot carries what its anchor said before it was taken.
 LOOKED = "expunge_anchor_looked"
@@ -176,6 +179,7 @@ def _store(
         "sqlite+pysqlite://",
         creator=lambda: sqlite3.connect(address, uri=True, check_same_thread=False),
         poolclass=QueuePool,
+        max_overflow=SPARE_CONNECTIONS,
     )
 
     @event.listens_for(engine, "connect")

@@ -81,22 +81,22 @@ class Deprovisions(RuleBasedStateMachine):
         """Without it the acts would seldom come near the point of no return."""
         if self.world.stored.state.is_terminal:
             self.world = self.new_world(data)
-        self.do(lambda world: world.calm())
-        self.do(lambda world: world.work_until(0, state))
+        self.do(self.module.calm)
+        self.do(lambda world: self.module.work_until(world, 0, state))
 
     @rule(
-        state=st.sampled_from([State.APPROVED, State.INTENDED, State.ERASING, State.ERASING]),
+        state=st.sampled_from([State.PLANNED, State.APPROVED, State.INTENDED, State.ERASING]),
         data=st.data(),
     )
     def much_happens_near_the_point_of_no_return(self, state: State, data: st.DataObject) -> None:
         self.begin_anew(data)
-        self.do(lambda world: world.work_until(0, state))
+        self.do(lambda world: self.module.work_until(world, 0, state))
         self.draw_acts(data, self.acts.ACTS, 10, 50)
 
     @rule(data=st.data())
     def little_happens_while_the_agent_works(self, data: st.DataObject) -> None:
         self.begin_anew(data)
-        self.do(lambda world: world.work_until(0, State.ERASING))
+        self.do(lambda world: self.module.work_until(world, 0, State.ERASING))
         for _ in range(4):
             self.draw_acts(data, self.acts.FREQUENT, 3, 8)
             self.draw_acts(data, self.acts.SELDOM, 0, 1)
@@ -105,7 +105,7 @@ class Deprovisions(RuleBasedStateMachine):
     def a_person_must_decide(self, data: st.DataObject, hours: int) -> None:
         """Somewhere on the agent's way nobody looks for a day; then operators command this and that."""
         self.begin_anew(data)
-        self.do(lambda world: world.work_until(0, State.ERASING))
+        self.do(lambda world: self.module.work_until(world, 0, State.ERASING))
         self.draw_acts(data, self.acts.FREQUENT, 0, 12)
         self.do(lambda world: world.tick(hours * 3600 * SECOND))
         for _ in range(3):
@@ -117,7 +117,7 @@ class Deprovisions(RuleBasedStateMachine):
     @rule(data=st.data(), state=st.sampled_from([State.QUARANTINED, State.INTENDED, State.ERASING]))
     def an_old_copy_of_the_store_comes_back(self, data: st.DataObject, state: State) -> None:
         self.begin_anew(data)
-        self.do(lambda world: world.work_until(0, state))
+        self.do(lambda world: self.module.work_until(world, 0, state))
         self.do(lambda world: world.back_up())
         self.draw_acts(data, self.acts.FREQUENT, 0, 15)
         is_restarted = data.draw(st.booleans())

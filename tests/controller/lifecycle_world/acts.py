@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import timedelta
 
+from expunge_lifecycle_world.answers import reply
+from expunge_lifecycle_world.calm import people_agree
 from expunge_lifecycle_world.stored import DAY, EARLIER, LATER, OWN, SECOND
 from expunge_lifecycle_world.world import World
 
@@ -114,7 +116,7 @@ def answers_come_out_of_order(world: World, *, is_behind: bool) -> None:
     """Two questions a tenancy; the second is answered first, and the first says unknown after all."""
     first, second = world.ask(Question.SUBSCRIPTION), world.ask(Question.SUBSCRIPTION)
     for row in second:
-        world.store_answer(row, world.reply(row) or {})
+        world.store_answer(row, reply(world, row) or {})
     world.step_clock(-9 * SECOND if is_behind else timedelta())
     for row in first:
         world.store_answer(row, {"answer": Answer.UNKNOWN, "changed_at": None})
@@ -239,7 +241,7 @@ SELDOM: tuple[Act, ...] = (
     the_isolation_is_undone,
     the_machine_restarts,
     people_agree_shortly,
-    named("people_agree", lambda world: world.people_agree()),
+    named("people_agree", lambda world: people_agree(world)),
     named("a_hold_is_placed_or_released", toggled("is_held")),
     named("somebody_freezes_or_two_thaw", toggled("is_frozen")),
     named("a_breaker_trips_or_is_reset", toggled("is_intake_open")),

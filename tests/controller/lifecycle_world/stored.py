@@ -34,6 +34,11 @@ EARLIER = TenancyId("ten_" + "0" * 32)
 #: Somebody to whom the host is let later.
 LATER = TenancyId("ten_" + "2" * 32)
 
+#: An order's life here: as the agent counts it from its hello.
+ORDER_LIFE = 600 * SECOND
+#: After this no order, permission or worker from before a rollback is alive (rule 7).
+RECONCILE_AFTER = 700 * SECOND
+
 
 @dataclass
 class Asked:

@@ -3,9 +3,11 @@
 A billing source that renews, ends, lets again and moves tenancies, a switch, a machine with an agent and a
 clock of its own, a store with its anchor, people, and two workers without any lease between them.
 
-    stored      everything a backup holds          record      what the world saw; outlives a backup
+    stored      everything a backup holds          kept        clocks, store, anchor, backups
+    record      what the world saw; outlives a backup
     source      who is let what                    promises    what must never happen, read from the record
     machine     switch, agent, drive               acts        what may happen, for the random runs
+    answers     what the world says when asked     calm        a while in which nothing goes wrong
 
     world = ended_world()          # one tenancy, ended a second ago, known to the store
     world.work(0)                  # worker 0 decides, acts and asks; the machine goes on; a second passes
@@ -15,21 +17,24 @@ clock of its own, a store with its anchor, people, and two workers without any l
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
+from expunge_lifecycle_world.answers import reply
+from expunge_lifecycle_world.calm import calm, people_agree, work_until
+from expunge_lifecycle_world.kept import Kept
 from expunge_lifecycle_world.knowledge import facts_of
 from expunge_lifecycle_world.machine import STEPS, Machine, Request
-from expunge_lifecycle_world.record import Command, Grant, Looked, Moment, Record
+from expunge_lifecycle_world.record import Command, Grant, Looked, Moment
 from expunge_lifecycle_world.source import Hint, Source
 from expunge_lifecycle_world.stored import (
     DAY,
     EARLIER,
     LATER,
     MEDIUM,
+    ORDER_LIFE,
     OWN,
     SECOND,
     START,
@@ -41,7 +46,6 @@ from expunge_lifecycle_world.stored import (
 from certificate.errors import Refused
 from certificate.identifiers import OrderId, TenancyId
 from certificate.messages import TokenState
-from certificate.statements.statement import Seen
 from certificate.statements.vocabulary import Trigger
 from controller.decision import Move
 from controller.facts import (
@@ -69,14 +73,12 @@ __all__ = [
     "START",
     "Moment",
     "World",
+    "calm",
     "declared_world",
     "ended_world",
+    "people_agree",
+    "work_until",
 ]
-
-#: An order's life here: as the agent counts it from its hello.
-ORDER_LIFE = 600 * SECOND
-#: After this no order, permission or worker from before a rollback is alive (rule 7).
-RECONCILE_AFTER = 700 * SECOND
 
 
 def _nobody(moment: Moment, world: World) -> None:
@@ -84,133 +86,15 @@ def _nobody(moment: Moment, world: World) -> None:
 
 
 @dataclass
-class World:
-    stored: Stored
+class World(Kept):
     witness: Callable[[Moment, World], None] = _nobody
     trigger: Trigger = Trigger.ENDED
     approvals_required: int = 0
-    true: datetime = START
-    wall: datetime = START
-    #: The controller's clock from the start, and what it gains in each second.
-    offset: timedelta = timedelta()
-    drift: float = 0.0
-    #: How far clocks moved against each other, in all: whatever rests on an age rests on this too.
-    moved: timedelta = timedelta()
     source: Source = field(default_factory=Source)
-    machine: Machine = field(default_factory=Machine)
-    record: Record = field(default_factory=Record)
-    #: Work a living worker still holds: effects begun and questions asked, each with what it needs.
-    queues: tuple[list[Any], list[Any]] = field(default_factory=lambda: ([], []))
-    #: The step each worker was asked to acknowledge, and when it began to look.
-    looking: list[tuple[Request, datetime, int] | None] = field(default_factory=lambda: [None, None])
     #: What was asked before this place in the store is no *new* observation at a dispatch or a permission.
     basis_index: int = -1
-    anchor: tuple[int, int, int] | None = None
-    #: The newest thing of whose storing anybody was told.
-    answered: tuple[int, int] = (0, 0)
-    is_anchor_late: bool = False
-    marks: int = 0
     orders_made: int = 0
-    backup: Stored | None = None
     moves: list[State] = field(default_factory=list)
-    steps: int = 0
-
-    # --- time and the store -----------------------------------------------------------------------------
-
-    def tick(self, passed: timedelta) -> None:
-        self.true += passed
-        self.wall += passed * (1 + self.drift)
-        self.machine.passes(passed)
-        self.moved += abs(passed * self.drift) + abs(passed * (self.machine.rate - 1))
-
-    def step_clock(self, by: timedelta) -> None:
-        self.wall += by
-        self.moved += abs(by)
-
-    @property
-    def is_store_current(self) -> bool:
-        """As the anchor's keeper compares: not behind, and the anchor's head in our own chain."""
-        if self.anchor is None:
-            return False
-        epoch, index, mark = self.anchor
-        here = self.stored
-        return epoch == here.epoch and index <= here.index and here.chain[index] == mark
-
-    def _store(self) -> None:
-        """One more thing is stored; the anchor follows before anybody is told, unless it lags or froze."""
-        is_current = self.is_store_current
-        self.marks += 1
-        self.stored.index += 1
-        self.stored.chain.append(self.marks)
-        if self.is_anchor_late:
-            return
-        self.answered = (self.stored.index, self.marks)
-        if is_current:
-            self.anchor = (self.stored.epoch, self.stored.index, self.marks)
-
-    def stamp(self) -> datetime:
-        """The instant of something stored that voids an answer: never earlier than anything stored before."""
-        self._store()
-        self.stored.newest = max(self.wall, self.stored.newest + timedelta(microseconds=1))
-        return self.stored.newest
-
-    def ask(self, question: Question) -> list[Asked]:
-        about = sorted(self.stored.known) if question is Question.SUBSCRIPTION else [None]
-        asked = []
-        for tenancy in about:
-            self._store()
-            self.stored.newest = max(self.stored.newest, self.wall)
-            row = Asked(
-                sequence=len(self.stored.rows) + 1,
-                question=question,
-                about=tenancy,
-                asked_at=self.wall,
-                asked_index=self.stored.index,
-                truly_asked_at=self.true,
-                moved=self.moved,
-            )
-            self.stored.rows.append(row)
-            asked.append(row)
-        return asked
-
-    # --- backups and the anchor -------------------------------------------------------------------------
-
-    def back_up(self) -> None:
-        self.backup = copy.deepcopy(self.stored)
-
-    def restore_backup(self, *, is_restarted: bool) -> None:
-        """The database becomes the copy: with a restart, or under the workers as a failover does it."""
-        if self.backup is None:
-            return
-        self.stored = copy.deepcopy(self.backup)
-        index, mark = self.answered
-        if index > self.stored.index or self.stored.chain[index] != mark:
-            self.record.is_rolled_back = True
-            self.record.rolled_back_at = self.true
-        if is_restarted:
-            self.workers_die()
-
-    def workers_die(self) -> None:
-        for queue in self.queues:
-            queue.clear()
-        self.looking = [None, None]
-
-    def reconcile(self) -> None:
-        """Two operators, once nothing from before can be alive: a new epoch, intended orders withdrawn."""
-        since = self.record.rolled_back_at
-        if self.is_store_current or (since is not None and self.true < since + RECONCILE_AFTER):
-            return
-        self.workers_die()
-        here = self.stored
-        here.epoch = (here.epoch if self.anchor is None else max(self.anchor[0], here.epoch)) + 1
-        here.fence += 10**6 * here.epoch
-        self.anchor = (here.epoch, here.index, here.chain[here.index])
-        if here.order is not None and here.order.dispatched_at is None:
-            here.order = replace(here.order, is_withdrawn=True)
-        self.stamp()
-        self.record.reconciled(here.attempt)
-        if here.order is not None and here.order.dispatched_at is not None:
-            self.record.dispatched.append((here.attempt, here.order.token))
 
     # --- the source and its hints -----------------------------------------------------------------------
 
@@ -260,35 +144,6 @@ class World:
         self.stored.declaration = DeclarationFacts(disposition=disposition, keyids=keyids)
 
     # --- answers ----------------------------------------------------------------------------------------
-
-    def reply(self, row: Asked) -> dict[str, Any] | None:
-        """What the world says to a question now; None where it stays silent."""
-        match row.question:
-            case Question.SUBSCRIPTION:
-                if self.source.is_down or row.about not in self.source.says:
-                    return {"answer": Answer.UNKNOWN, "changed_at": None}
-                answer, changed_at = self.source.says[row.about]
-                return {"answer": answer, "changed_at": changed_at}
-            case Question.TENANCIES:
-                is_complete = Seen.NO if self.source.is_down else Seen.YES
-                return {"is_complete": is_complete, "names": self.source.listed}
-            case Question.CLOCK:
-                return {"difference_seconds": (self.wall - self.true).total_seconds()}
-            case Question.ISOLATION:
-                return {"tenant_side_cut": Seen.that(self.machine.is_cut), "our_side_reachable": Seen.YES}
-            case Question.ORDER_HELLO:
-                return None if self.machine.boot_id is None else {"boot_id": self.machine.boot_id}
-            case Question.AGENT_STATUS | Question.FINAL_ABSENCE:
-                return self._status(row.question)
-
-    def _status(self, question: Question) -> dict[str, Any] | None:
-        order = self.stored.order
-        if order is None or self.machine.boot_id is None:
-            return None
-        if order.boot_id != self.machine.boot_id:
-            return {"token": order.token, "state": TokenState.UNKNOWN}
-        state = self.machine.status(order.token, is_final=question is Question.FINAL_ABSENCE)
-        return {"token": order.token, "state": state}
 
     def store_answer(self, row: Asked, told: dict[str, Any]) -> None:
         if not any(row is stored for stored in self.stored.rows):
@@ -340,7 +195,7 @@ class World:
         work = self.queues[worker].pop(0)
         if isinstance(work, Question):
             rows = self.ask(work)
-            self.queues[worker][:0] = [(row, self.reply(row)) for row in rows] if not is_lost else []
+            self.queues[worker][:0] = [(row, reply(self, row)) for row in rows] if not is_lost else []
         elif work == "intend":
             self._intend(worker)
         elif work == "sign the checkpoint":
@@ -511,61 +366,6 @@ class World:
             is_acknowledged=False,
             is_absent_final=False,
         )
-
-    # --- an undisturbed controller ----------------------------------------------------------------------
-
-    def calm(self) -> None:
-        """Everybody left, everything answers, and what was stored lies in the past."""
-        here, source = self.stored, self.source
-        here.is_held = here.is_frozen = here.is_limit_reached = here.has_order_elsewhere = source.is_down = (
-            False
-        )
-        here.is_intake_open = True
-        here.command = None
-        source.elsewhere.clear()
-        source.says.pop(LATER, None)
-        here.known.pop(LATER, None)
-        if here.own is None:
-            self.declare(Disposition.STOCK, 2)
-        else:
-            here.disposition = Disposition.RENTED
-        self.step_clock(self.true + self.offset - self.wall)
-        self.tick(max(here.newest - self.wall, timedelta()) + SECOND)
-        if not self.is_store_current:
-            self.tick(RECONCILE_AFTER)
-            self.reconcile()
-        self._end_tenancies()
-        if here.state is State.NEEDS_OPERATOR:
-            self.tick(66 * SECOND)
-            self.command(Exit.RETRY, 1)
-            self.work(0)
-
-    def _end_tenancies(self) -> None:
-        for tenancy in sorted(self.stored.known):
-            answer, changed_at = self.source.says[tenancy]
-            hinted_at = self.stored.known[tenancy].last_renewal_hint_at
-            if answer is not Answer.ENDED or (
-                hinted_at is not None and changed_at < hinted_at + 300 * SECOND
-            ):
-                # Only an end that the source dates clearly later than the hint counts.
-                self.tick(max(timedelta(), (hinted_at or self.wall) - self.true) + 301 * SECOND)
-                self.says(tenancy, Answer.ENDED)
-
-    def work_until(self, worker: int, state: State) -> None:
-        """As long as it takes, with people at hand, or until it shows that it takes too long."""
-        for _ in range(60):
-            at = self.stored.state
-            if at is state or at.is_terminal or at is State.NEEDS_OPERATOR:
-                return
-            if at is State.PLANNED:
-                self.people_agree()
-            self.work(worker)
-
-    def people_agree(self) -> None:
-        if not self.stored.approvals:
-            self.approve(is_request=True, keyid="anna")
-            self.approve(is_request=False, keyid="bert")
-            self.approve(is_request=False, keyid="carl")
 
     def work(self, worker: int) -> None:
         """One round of a worker to whom nothing happens; the agent goes on by itself."""

@@ -6,12 +6,14 @@ from collections.abc import Callable
 
 from fastapi import APIRouter
 
-from controller.api import attention, decisions, wipes
+from controller.api import approvals, attention, decisions, host_records, wipes
 from controller.program import Program
 
 #: One line a room.
 ROOMS = (
+    host_records.router,
     decisions.router,
+    approvals.router,
     wipes.router,
     attention.router,
 )

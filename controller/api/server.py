@@ -99,14 +99,20 @@ def application(desk: Answers, routers: Sequence[APIRouter] = ()) -> FastAPI:
     return app
 
 
-async def asked(request: Request, kind: type[QuestionT], ask: Callable[[QuestionT], Document]) -> Response:
+async def asked(
+    request: Request,
+    kind: type[QuestionT],
+    ask: Callable[[QuestionT], Document],
+    *,
+    max_bytes: int = MAX_BODY_BYTES,
+) -> Response:
     """The answer to a body read as `kind`, bounded and strict; `ask` runs on a thread."""
     body = bytearray()
     async for chunk in request.stream():
         body += chunk
-        if len(body) > MAX_BODY_BYTES:
+        if len(body) > max_bytes:
             break
-    question = read_model(bytes(body), kind, what="question", max_bytes=MAX_BODY_BYTES)
+    question = read_model(bytes(body), kind, what="question", max_bytes=max_bytes)
     return answer(await run_in_threadpool(ask, question))
 
 

@@ -15,7 +15,9 @@ from datetime import datetime
 import rfc8785
 from sqlalchemy import Column, Connection, ForeignKey, Table, insert, select
 
+from certificate.errors import Refused
 from certificate.identifiers import DriveId, HostId, TenancyId
+from controller.errors import Code
 from controller.store import hosts, ledger, private
 from controller.store.append_only import refuse_changes
 from controller.store.columns import METADATA, CanonicalJson, IdentifierType, UtcDateTime
@@ -34,6 +36,7 @@ media_departure = Table(
     Column("replaced_by", IdentifierType(DriveId), ForeignKey(hosts.drive.c.id), nullable=True),
 )
 refuse_changes(media_departure)
+_KINDS = ("removed_by", "why", "seal", "place")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,7 +50,7 @@ class CustodyWords:
 
     def named(self) -> dict[str, str]:
         """Under the kinds by which the private tables keep them."""
-        return {"removed_by": self.removed_by, "why": self.why, "seal": self.seal, "place": self.place}
+        return dict(zip(_KINDS, (self.removed_by, self.why, self.seal, self.place), strict=True))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,8 +130,20 @@ def all_departures(tx: Connection) -> tuple[Departure, ...]:
 
 
 def words_of(tx: Connection, departure: Departure, *, master_key: bytes) -> dict[str, str | None]:
-    """What people said of it, by kind; None where it was forgotten. Raises Refused(PRIVATE_SHREDDED)."""
-    return {
-        kind: private.read(tx, subject_ref=departure.drive.commitment, kind=kind, master_key=master_key)
-        for kind in ("removed_by", "why", "seal", "place")
-    }
+    """What people said of it, by kind; None where it was forgotten."""
+    return {kind: _word(tx, departure, kind, master_key) for kind in _KINDS}
+
+
+def _word(tx: Connection, departure: Departure, kind: str, master_key: bytes) -> str | None:
+    try:
+        return private.read(tx, subject_ref=departure.drive.commitment, kind=kind, master_key=master_key)
+    except Refused as refusal:
+        if refusal.code is not Code.PRIVATE_SHREDDED:
+            raise
+        return None
+
+
+def serials_left_since(tx: Connection, host_id: HostId, *, since: datetime) -> tuple[str, ...]:
+    """Serials of drives that left this host at `since` or later."""
+    query = select(hosts.drive.c.serial).where(hosts.drive.c.host == host_id, hosts.drive.c.left_at >= since)
+    return tuple(tx.scalars(query.order_by(hosts.drive.c.serial)))

@@ -1,0 +1,94 @@
+"""What commands and `serve` say to each other about the record: imports, gaps, drives that left."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from certificate.identifiers import HostId
+from certificate.statements.statement import Count, Digest, UtcSeconds
+from controller.api.documents import AssetTag, Document
+from controller.records.host_file import MAX_FILE_CHARACTERS
+
+
+class ImportAsked(Document):
+    """A file's text, and the digest of the difference that may be applied; without one nothing is."""
+
+    text: Annotated[str, Field(max_length=MAX_FILE_CHARACTERS + 1)]
+    apply: Digest | None
+
+
+class FieldChangeLine(Document):
+    """One field. Customers appear by pseudonym; `old` is null where nothing was on record."""
+
+    field: str
+    old: str | None
+    new: str
+
+
+class HostChangeLine(Document):
+    host: AssetTag
+    changes: tuple[FieldChangeLine, ...]
+
+
+class ImportDifference(Document):
+    """What the file would do, or did. Hosts by asset tag; those not in the file stay as they are."""
+
+    digest: Digest
+    is_applied: bool
+    file_digest: Digest
+    added: tuple[AssetTag, ...]
+    changed: tuple[HostChangeLine, ...]
+    unchanged: tuple[AssetTag, ...]
+    not_in_file: tuple[AssetTag, ...]
+
+
+class GapLine(Document):
+    """One thing that is missing or contradicts itself."""
+
+    code: str
+    reason: str
+    remedy: str
+    is_blocking: bool
+
+
+class HostGapsLine(Document):
+    host: AssetTag
+    host_id: HostId
+    gaps: tuple[GapLine, ...]
+
+
+class HostGaps(Document):
+    """Every host on record, with nothing in its list where nothing is in the way."""
+
+    hosts: tuple[HostGapsLine, ...]
+
+
+class MediumLeft(Document):
+    """A drive that left its host. What people said of it is null where it was forgotten."""
+
+    #: open | erased | untouched
+    standing: str
+    medium: Digest
+    serial: str
+    model: str | None
+    capacity_bytes: Count | None
+    host: AssetTag
+    left_at: UtcSeconds
+    #: Ids of tenancies whose data it may hold.
+    tenancies: tuple[str, ...]
+    #: Serial of the drive in its place.
+    replaced_by: str | None
+    removed_by: str | None
+    why: str | None
+    seal: str | None
+    place: str | None
+    #: Digests of the signed decisions.
+    decisions: tuple[Digest, ...]
+
+
+class MediaRegister(Document):
+    """Open exceptions first, then the newest."""
+
+    media: tuple[MediumLeft, ...]

@@ -1,4 +1,4 @@
-"""`expunge hosts add` and `expunge hosts list`."""
+"""`expunge hosts add | list | declare`."""
 
 from __future__ import annotations
 
@@ -8,11 +8,21 @@ from typing import Annotated
 import typer
 from pydantic import ValidationError
 
+from certificate.statements.people import DecisionKind
 from controller.api.documents import HostFact, HostLine, HostList, NewDrive, NewHost
 from controller.cli import text
 from controller.cli.client import Client
 from controller.cli.command import application
-from controller.cli.options import HomeOption, JsonOption, located
+from controller.cli.deciding import decide
+from controller.cli.options import (
+    ConfirmOption,
+    HomeOption,
+    JsonOption,
+    KeyOption,
+    KeyPassphraseOption,
+    ReasonOption,
+    located,
+)
 
 app = application("Enter hosts, and list those on record.")
 
@@ -65,6 +75,30 @@ def list_hosts(home: HomeOption = None, as_json: JsonOption = False) -> None:
     with Client.of(located(home)) as client:
         listed = client.get("/v1/hosts", HostList)
     typer.echo(listed.to_json() if as_json else text.hosts(listed))
+
+
+@app.command()
+def declare(
+    asset_tag: Annotated[str, typer.Argument(help="The host's asset tag.")],
+    disposition: Annotated[str, typer.Argument(help="rented | stock | internal | unknown")],
+    reason: ReasonOption,
+    key: KeyOption = None,
+    key_passphrase_fd: KeyPassphraseOption = None,
+    confirm: ConfirmOption = None,
+    home: HomeOption = None,
+    as_json: JsonOption = False,
+) -> int:
+    """Say what a host is; two operators sign. stock and internal need the source's complete, empty list."""
+    return decide(
+        home=home,
+        kind=DecisionKind.DISPOSITION,
+        about={"host": asset_tag, "disposition": disposition},
+        reason=reason,
+        key=key,
+        key_passphrase_fd=key_passphrase_fd,
+        confirm=confirm,
+        as_json=as_json,
+    )
 
 
 def _pair(item: str, option: str) -> tuple[str, str]:

@@ -30,9 +30,12 @@ from controller.case import Case
 from controller.errors import Code
 from controller.facts import Disposition, Question
 from controller.observe.source import COMPLETE
+from controller.people import counting
 from controller.program import Program
-from controller.store import effects_begun, observations, plans, stops
+from controller.store import notices, observations, stops
+from controller.store.notices import Settled
 from controller.store.observations import StoredObservation
+from controller.store.stops import StopKind
 from controller.store.tenancies import Tenancy
 
 #: SHA-256 of nothing: what stands where an answer had no bytes at all.
@@ -44,7 +47,7 @@ def basis_of(
 ) -> Basis:
     """The basis as this transaction sees it. Raises Refused for a question that was never answered."""
     tenancy_list = _answered(tx, Question.TENANCIES, case.host.id)
-    approvals = () if case.plan is None else plans.approvals_of(tx, case.id, plan_digest=case.plan.digest)
+    approvals = counting.approvals(tx, program, case, now=now)
     rule = program.documents.table.rule(case.deprovision.data_class)
     if rule is None:
         raise Refused(Code.NO_VALIDATION_RULE, f"no rule for {case.deprovision.data_class!r}")
@@ -58,17 +61,14 @@ def basis_of(
         quarantine=_quarantine(tx, case),
         approvals_required=2 if case.deprovision.trigger is Trigger.MANUAL else rule.approvals_required,
         approvals=tuple(ApprovalReference(digest=a.payload_digest, keyid=a.keyid) for a in approvals),
-        decisions=(),
+        decisions=_declared(tx, program, case, now=now),
         limits=tuple(
             LimitState(name=each.name, used=each.used + 1, limit=each.limit)
             for each in limits.usage(tx, program.configuration.limits, case, now=now)
         ),
-        is_frozen=Seen.that(any(stop.host is None for stop in stopped)),
-        holds=Seen.that(any(stop.host is not None for stop in stopped)),
-        notices=tuple(
-            NoticeReference(kind=each.kind.value, record_digest=each.record_digest)
-            for each in effects_begun.notices_of(tx, case.id)
-        ),
+        is_frozen=Seen.that(any(stop.kind is StopKind.FREEZE for stop in stopped)),
+        holds=Seen.that(any(stop.kind is StopKind.HOLD for stop in stopped)),
+        notices=_notices(tx, case),
         ledger_seq=ledger_seq,
         ledger_head=ledger_head,
     )
@@ -133,6 +133,34 @@ def _quarantine(tx: Connection, case: Case) -> QuarantineReadBack:
         sequence=seen.sequence,
         asked_at=asked_at,
         answered_at=answered_at,
+    )
+
+
+def _notices(tx: Connection, case: Case) -> tuple[NoticeReference, ...]:
+    """Every record and waiver by digest; a host that was never let has neither."""
+    found: list[NoticeReference] = []
+    for each in notices.of_deprovision(tx, case.id):
+        match each.settled:
+            case Settled.DELIVERED:
+                found += [NoticeReference(kind="delivered", record_digest=one) for one in each.records]
+            case Settled.WAIVED:
+                found += [NoticeReference(kind="waived", record_digest=one) for one in each.records]
+            case Settled.NOBODY | None:
+                continue
+            case _:
+                assert_never(each.settled)
+    return tuple(found)
+
+
+def _declared(
+    tx: Connection, program: Program, case: Case, *, now: datetime
+) -> tuple[ApprovalReference, ...]:
+    """Who declared that the host was never let; nobody has to where a tenancy ended."""
+    if case.deprovision.tenancy is not None:
+        return ()
+    return tuple(
+        ApprovalReference(digest=digest, keyid=keyid)
+        for digest, keyid in counting.declaration_decisions(tx, program, case, now=now)
     )
 
 

@@ -117,9 +117,9 @@ class Breaker(Table):
     #: Active subscriptions may fall by so many hundredths below the highest census of a day.
     active_fall_percent: Annotated[int, Field(ge=1, le=100)] = 20
     #: How long the source may show no complete census; censuses are looked back on for a day.
-    heartbeat_missing_for: Annotated[
-        Duration, Field(ge=timedelta(minutes=1), le=timedelta(hours=12))
-    ] = timedelta(hours=1)
+    heartbeat_missing_for: Annotated[Duration, Field(ge=timedelta(minutes=1), le=timedelta(hours=12))] = (
+        timedelta(hours=1)
+    )
 
 
 class People(Table):
@@ -259,11 +259,15 @@ class Configuration(Table):
         return self.lifecycle.version
 
     @property
-    def policy_digest(self) -> str:
-        """SHA-256 hex of the RFC 8785 form of the policy's tables with every default written out."""
+    def policy(self) -> dict[str, Any]:
+        """The policy's tables with every default written out, as JSON values."""
         policy = self.model_dump(mode="json", include={"lifecycle", "limits", "breaker", "people"})
-        policy["notice"] = {"waiver": self.standing_waiver}
-        return hashlib.sha256(rfc8785.dumps(policy)).hexdigest()
+        return policy | {"notice": {"waiver": self.standing_waiver}}
+
+    @property
+    def policy_digest(self) -> str:
+        """SHA-256 hex of the RFC 8785 form of `policy`."""
+        return hashlib.sha256(rfc8785.dumps(self.policy)).hexdigest()
 
     @property
     def standing_waiver(self) -> str | None:

@@ -256,6 +256,19 @@ class Code(RefusalCode):
         "STOP_NOT_STANDING",
         "See expunge holds list for the number: holds are released, freezes and breakers thawed.",
     )
+    NOTICE_NOT_OPEN = (
+        "NOTICE_NOT_OPEN",
+        "See expunge notices list: what was delivered or waived needs no waiver.",
+    )
+    # alarms
+    CUSTOMER_RETURNED = (
+        "CUSTOMER_RETURNED",
+        "Call the customer now: the erasure had begun. Nothing more is started; expunge show says how far.",
+    )
+    WAITS_TOO_LONG = (
+        "WAITS_TOO_LONG",
+        "See expunge show for what it waits for; at its deadline a person is asked, and nothing is wiped.",
+    )
     # lifecycle: acknowledgements
     NOT_ERASING = (
         "NOT_ERASING",
@@ -386,6 +399,22 @@ class Code(RefusalCode):
     ANCHOR_INVALID = (
         "ANCHOR_INVALID",
         "The copy outside the database is damaged: two operators reconcile before anything is wiped.",
+    )
+    RECONCILE_NOT_NEEDED = (
+        "RECONCILE_NOT_NEEDED",
+        "Start serve: the store is the one its anchor knows, and there is nothing to reconcile.",
+    )
+    RECONCILE_ANOTHER_STORE = (
+        "RECONCILE_ANOTHER_STORE",
+        "Correct the anchor's path in expunge.toml, or move that file aside for the store that it belongs to.",
+    )
+    RECONCILE_LOG_BEHIND = (
+        "RECONCILE_LOG_BEHIND",
+        "Restore a newer backup: strangers hold proofs from entries that this store has lost.",
+    )
+    RECONCILE_TOO_EARLY = (
+        "RECONCILE_TOO_EARLY",
+        "Wait until the instant that is named, then sign again; no agent obeys an older order after it.",
     )
     LEDGER_BROKEN = (
         "LEDGER_BROKEN",

@@ -43,6 +43,8 @@ class Question(StrEnum):
     SUBSCRIPTION = "subscription"
     TENANCIES = "tenancies"
     CLOCK = "clock"
+    #: How many subscriptions stand in each state; asked by the intake, about the source as a whole.
+    CENSUS = "census"
     ISOLATION = "isolation"
     #: A hello whose nonce the next order names (never replaced by one for status or follow).
     ORDER_HELLO = "order_hello"

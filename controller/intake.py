@@ -4,11 +4,13 @@ ask.
 Rules (DESIGN.md, rule 1): a hint makes us ask and is never believed; only a stored answer `ended` for a
 tenancy of a host without a live deprovision schedules one, in the transaction that looks at the answer; a
 tenancy that was brought to its end (released, destroyed, closed) is not begun again, one that was cancelled
-may be. A host whose list of tenancies the source cannot vouch for schedules nothing.
+may be. A host whose list of tenancies the source cannot vouch for schedules nothing. While a breaker stands
+nothing is scheduled (`census`); what ended meanwhile is taken up by the first poll after the thaw.
 """
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import datetime, timedelta
 
 from sqlalchemy import Connection
@@ -16,12 +18,14 @@ from sqlalchemy import Connection
 from certificate.errors import Refused
 from certificate.identifiers import DeprovisionId
 from certificate.statements.vocabulary import Trigger
+from controller import census
+from controller.errors import LostRace
 from controller.facts import Answer, Disposition, Question
 from controller.observe import source
 from controller.program import NONCE_BYTES, Program
 from controller.sources import SubscriptionState
 from controller.states import State
-from controller.store import deprovisions, hints, hosts, observations, private, tenancies
+from controller.store import deprovisions, hints, hosts, observations, private, stops, tenancies
 from controller.store.hosts import Host
 from controller.store.tenancies import Tenancy
 
@@ -63,19 +67,25 @@ def take_hints(program: Program) -> int:
         _ask_and_schedule(program, tenancy)
     with program.store.transaction() as tx:
         for hint in open_hints:
-            hints.take(tx, hint.sequence, now=program.clock())
+            # Another process may have taken it meanwhile; it asked as we did.
+            with suppress(LostRace):
+                hints.take(tx, hint.sequence, now=program.clock())
     return len(open_hints)
 
 
 def poll(program: Program) -> None:
-    """Asks the source which of its subscriptions changed, and about each of those."""
+    """Asks the source which of its subscriptions changed, and about each of those; and about each that ended
+    and that nothing was scheduled for, because a breaker stood or the host was not rented then.
+    """
     with program.store.snapshot() as tx:
         known = [tenancy for host in hosts.all_hosts(tx) for tenancy in tenancies.of_host(tx, host.id)]
         named = [(_plain(tx, program, tenancy), tenancy) for tenancy in known]
         believed = {name: _believed(tx, tenancy) for name, tenancy in named if name is not None}
+        is_open = stops.is_intake_open(tx)
+        left = {each.id for each in known if is_open and _was_passed_over(tx, each)}
     told = {hint.subscription for hint in program.source.hints(believed).hints}
     for name, tenancy in named:
-        if name in told:
+        if name in told or tenancy.id in left:
             _ask_and_schedule(program, tenancy)
 
 
@@ -93,7 +103,7 @@ def _ask_and_schedule(program: Program, tenancy: Tenancy) -> None:
 def _schedule(tx: Connection, program: Program, tenancy: Tenancy) -> None:
     now, lifecycle = program.clock(), program.configuration.lifecycle
     host = hosts.load(tx, tenancy.host)
-    if host.disposition is not Disposition.RENTED:
+    if host.disposition is not Disposition.RENTED or not census.may_schedule(tx, program, now=now):
         return
     try:
         deprovisions.schedule(
@@ -131,6 +141,14 @@ def _is_newest(tx: Connection, tenancy: Tenancy) -> bool:
     """No other tenancy of the host began later: an earlier one is history, emptied with what followed it."""
     others = [each for each in tenancies.of_host(tx, tenancy.host) if each.id != tenancy.id]
     return all(each.starts_at < tenancy.starts_at for each in others)
+
+
+def _was_passed_over(tx: Connection, tenancy: Tenancy) -> bool:
+    """It ended, and nothing was ever begun: one that was cancelled waits for the source's next word."""
+    if not (_has_ended(tx, tenancy) and _is_newest(tx, tenancy)) or deprovisions.of_tenancy(tx, tenancy.id):
+        return False
+    is_rented = hosts.load(tx, tenancy.host).disposition is Disposition.RENTED
+    return is_rented and deprovisions.live_of_host(tx, tenancy.host) is None
 
 
 def _is_done(tx: Connection, tenancy: Tenancy) -> bool:

@@ -159,11 +159,8 @@ def questions_to_acknowledge(facts: Facts, now: datetime) -> tuple[Question, ...
 
 def _scheduled(facts: Facts, now: datetime) -> Decision:
     if now < facts.grace_until:
-        effect = None if facts.are_notices_settled else Effect.NOTIFY
         reason = f"grace until {facts.grace_until:%Y-%m-%d %H:%M:%SZ}"
-        return wait(facts, now, reason, effect=effect, until=facts.grace_until)
-    if not facts.are_notices_settled:
-        return wait(facts, now, "a notice has neither delivery record nor waiver", effect=Effect.NOTIFY)
+        return wait(facts, now, reason, until=facts.grace_until)
     if refused := failing(GUARDS_TO_ISOLATE, facts, now):
         return refuse(facts, now, refused)
     if refused := failing(GUARDS_TO_QUARANTINE, facts, now):

@@ -137,6 +137,9 @@ def _asked(facts: Facts, question: Question) -> tuple[tuple[Observation | None, 
             return ((facts.tenancy_list, (*touched, facts.basis_since)),)
         case Question.CLOCK:
             return ((facts.clock, (facts.basis_since,)),)
+        case Question.CENSUS:
+            # Of the whole source, at the intake's own pace (`census`).
+            return ()
         case Question.ISOLATION:
             return ((facts.isolation, (facts.switched_at, facts.basis_since)),)
         case Question.ORDER_HELLO:

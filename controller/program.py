@@ -63,8 +63,10 @@ class Program:
     source: Source
     quarantine: Quarantine
     boot: BootDriver
-    #: Tells the customer; None where the provider's policy asks for no notice.
+    #: Tells the customer; None where the policy waives that, or says nothing of it.
     notice: CommandTemplate | None
+    #: Calls a person for a new alarm; None where the log and `expunge status` have to do.
+    alarm: CommandTemplate | None = None
     route: Callable[[Host], Route]
     #: A folder of ours (0700) for what a boot hands over.
     boot_folder: Path

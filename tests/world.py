@@ -37,10 +37,11 @@ from certificate.messages import Follow, JournalEnd, JournalLine, Line
 from certificate.policy import Policy
 from certificate.statements import Purpose
 from certificate.statements.vocabulary import BootTrust
-from controller import checkpointing, founding, intake
+from controller import census, checkpointing, founding, intake
 from controller.boot import StartRequest, Target
 from controller.channels.simulated import SimulatedRoute
 from controller.configuration import parse_configuration
+from controller.dispatch import telling
 from controller.dispatch.working import take_step
 from controller.errors import Code, LostRace, Unreachable
 from controller.facts import Disposition
@@ -362,8 +363,10 @@ class World:
     def step(self, until: Callable[[World], bool]) -> bool:
         """One round: intake, then one step of everything due. Whether anything was due."""
         self._beat()
+        census.take(self.program)
         intake.learn(self.program)
         intake.take_hints(self.program)
+        telling.take_round(self.program)
         with self.program.store.snapshot() as tx:
             due = deprovisions.due(tx, now=self.now(), limit=10)
         for key in due:

@@ -24,7 +24,8 @@ import structlog
 
 from certificate.errors import Refused
 from certificate.identifiers import DeprovisionId
-from controller import checkpointing, intake
+from controller import census, checkpointing, intake
+from controller.dispatch import telling
 from controller.dispatch.lease import Heart
 from controller.dispatch.working import take_step
 from controller.errors import LostRace, Unanswered
@@ -78,8 +79,10 @@ class Embedded:
         over = threading.Event()
         heart_thread = threading.Thread(target=self._heart.run, args=(over,), name="leases")
         intake_thread = threading.Thread(target=self._take_in, args=(stop,), name="intake")
+        telling_thread = threading.Thread(target=telling.run, args=(self._program, stop), name="telling")
         heart_thread.start()
         intake_thread.start()
+        telling_thread.start()
         try:
             with ThreadPoolExecutor(max_workers=WORKERS, thread_name_prefix="deprovision") as pool:
                 while not stop.is_set():
@@ -89,6 +92,7 @@ class Embedded:
         finally:
             stop.set()
             intake_thread.join()
+            telling_thread.join()
             # Last, because what still runs keeps its leases until it ends.
             over.set()
             heart_thread.join()
@@ -110,6 +114,7 @@ class Embedded:
                     break
 
     def _take_in_once(self) -> None:
+        census.take(self._program)
         intake.learn(self._program)
         intake.take_hints(self._program)
         now = self._program.clock()

@@ -16,6 +16,7 @@ import structlog
 from certificate.errors import Refused
 from certificate.identifiers import DeprovisionId
 from controller import case as cases
+from controller import outbox
 from controller.advance import Step, advance
 from controller.case import Case
 from controller.decision import Wait
@@ -29,7 +30,6 @@ from controller.effects import (
     isolate,
     judge,
     make_plan,
-    notify,
     restore,
     withdraw_order,
 )
@@ -97,6 +97,6 @@ def perform(program: Program, case: Case, effect: Effect, *, lease: Lease) -> No
         case Effect.RESTORE:
             restore.perform(program, case, lease=lease)
         case Effect.NOTIFY:
-            notify.perform(program, case)
+            outbox.work(program)
         case _:
             assert_never(effect)

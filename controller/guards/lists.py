@@ -50,8 +50,8 @@ _IS_IT_THE_MACHINE: tuple[Guard, ...] = (
 
 _IS_IT_APPROVED: tuple[Guard, ...] = (PlanIsOfThisBoot(), ApprovalsSuffice(), WithinLimits())
 
-#: Before the isolation is begun: cutting a customer off is reversible, and still an outage.
-GUARDS_TO_ISOLATE: tuple[Guard, ...] = (*_MAY_WE, *_HAS_THE_CUSTOMER_LEFT)
+#: Before the isolation is begun: cutting a customer off is reversible, and still an outage that is announced.
+GUARDS_TO_ISOLATE: tuple[Guard, ...] = (*_MAY_WE, *_HAS_THE_CUSTOMER_LEFT, NoticesSettled())
 GUARDS_TO_QUARANTINE: tuple[Guard, ...] = (*GUARDS_TO_ISOLATE, HostIsIsolated())
 #: Before the host is booted: the tenant's running system is gone afterwards, though not its drives.
 GUARDS_TO_STAGE: tuple[Guard, ...] = GUARDS_TO_QUARANTINE

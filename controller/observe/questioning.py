@@ -28,6 +28,8 @@ def _ask(program: Program, case: Case, question: Question) -> None:
             source.tenancy_list(program, case.host, deprovision=case.id)
         case Question.CLOCK:
             source.clock(program, case.host, deprovision=case.id)
+        case Question.CENSUS:
+            source.census(program)
         case Question.ISOLATION:
             host.isolation(program, case.host, deprovision=case.id)
         case Question.ORDER_HELLO:

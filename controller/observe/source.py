@@ -1,4 +1,4 @@
-"""What the billing source is asked: the state of a subscription, the tenancies of a host, its clock.
+"""What the billing source is asked: the state of a subscription, a host's tenancies, its clock, a census.
 
 Rules: every tenancy the source names for a host and that we did not know becomes a row of ours in the
 transaction that stores the answer, so that the next decision already counts it; an end that the source now
@@ -98,6 +98,19 @@ def ended_at(tx: Connection, tenancy: Tenancy) -> datetime | None:
     return None if changed_at is None else datetime.fromisoformat(changed_at)
 
 
+def census(program: Program) -> None:
+    """How many subscriptions stand in each state?"""
+
+    def ask() -> Answered:
+        said = program.source.census()
+        if not said.is_complete:
+            return Answered(answer=INCOMPLETE, raw=said.raw, detail={"reason": said.doubt})
+        counts = {"active": said.active_count, "ended": said.ended_count, "pending": said.pending_count}
+        return Answered(answer=COMPLETE, raw=said.raw, detail=counts)
+
+    put(program, Question.CENSUS, program.configuration.source.name, ask=ask)
+
+
 def _record(tx: Connection, program: Program, host: Host, said: TenancyListAnswer) -> list[str]:
     """Our id for each tenancy the source named, new ones recorded, changed ends stamped."""
     known = {(each.subscription_ref, each.starts_at): each for each in tenancies.of_host(tx, host.id)}
@@ -152,6 +165,7 @@ __all__ = [
     "COMPLETE",
     "SUBSCRIPTION_TEXT",
     "SubscriptionState",
+    "census",
     "clock",
     "ended_at",
     "subscription",

@@ -61,6 +61,22 @@ class TenancyListAnswer:
     doubt: str
 
 
+@dataclass(frozen=True, kw_only=True)
+class CensusAnswer:
+    """How many subscriptions stand in each state. Nothing may be concluded from it unless `is_complete`.
+
+    A subscription whose state is none of the three words is counted nowhere: it is missing among the active.
+    """
+
+    is_complete: bool
+    active_count: int
+    ended_count: int
+    pending_count: int
+    source_time: datetime | None
+    raw: bytes
+    doubt: str
+
+
 class HintKind(StrEnum):
     """What may have happened. The names are those of the webhook's events."""
 
@@ -96,12 +112,17 @@ class Source(Protocol):
         """Who rents, rented or will rent this host? `host` is the source's own name for it (asset tag)."""
         ...
 
+    def census(self) -> CensusAnswer:
+        """How many subscriptions are active, ended, pending?"""
+        ...
+
     def hints(self, believed: Mapping[str, SubscriptionState]) -> HintsAnswer:
         """Which of these subscriptions are no longer what the controller last saw them to be?"""
         ...
 
 
 __all__ = [
+    "CensusAnswer",
     "Hint",
     "HintKind",
     "HintsAnswer",

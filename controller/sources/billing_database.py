@@ -109,6 +109,11 @@ class Snapshot:
         shown = select(cast(SUBSCRIPTION.c.id, String(255)), SUBSCRIPTION.c.state)
         return self._rows(shown.limit(MAX_POLLED_ROWS + 1))
 
+    def state_counts(self) -> list[Row]:
+        """Rows (state, how many subscriptions), whatever words the states are."""
+        shown = select(SUBSCRIPTION.c.state, func.count()).group_by(SUBSCRIPTION.c.state)
+        return self._rows(shown.limit(MAX_ROWS + 1))
+
     def _rows(self, statement: Any) -> list[Row]:
         return [tuple(row) for row in self._connection.execute(statement)]
 

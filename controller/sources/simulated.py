@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 
 from controller.sources import (
+    CensusAnswer,
     Hint,
     HintKind,
     HintsAnswer,
@@ -86,6 +87,20 @@ class SimulatedBilling:
             entries=entries,
             source_time=None if self._trouble else self._clock(),
             raw=json.dumps({"host": host, "entries": shown, "trouble": doubt}).encode(),
+            doubt=doubt,
+        )
+
+    def census(self) -> CensusAnswer:
+        words = [word for word, _ in self._states.values()]
+        doubt = self._trouble or ("" if words else "the source shows no subscription at all")
+        counts = {word: 0 if doubt else words.count(word) for word in ("active", "ended", "pending")}
+        return CensusAnswer(
+            is_complete=not doubt,
+            active_count=counts["active"],
+            ended_count=counts["ended"],
+            pending_count=counts["pending"],
+            source_time=None if self._trouble else self._clock(),
+            raw=json.dumps({"census": counts, "trouble": doubt}).encode(),
             doubt=doubt,
         )
 

@@ -22,6 +22,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from controller.sources import (
+    CensusAnswer,
     Hint,
     HintKind,
     HintsAnswer,
@@ -90,6 +91,30 @@ class SqlViewSource:
         return TenancyListAnswer(
             is_complete=is_complete,
             entries=entries,
+            source_time=reading.source_time,
+            raw=reading.raw(),
+            doubt=doubt,
+        )
+
+    def census(self) -> CensusAnswer:
+        reading = _Reading(asked={"census": "subscriptions"})
+        counted: dict[str, int] = {}
+        is_complete, doubt = False, ""
+        try:
+            with self.database.snapshot() as snapshot:
+                self._check_heartbeat(snapshot, reading)
+                rows = reading.keep("states", snapshot.state_counts())
+            counted = {word: count for word, count in rows if word in WORDS}
+            is_complete = True
+        except _Doubt as reason:
+            doubt = str(reason)
+        except Exception as error:  # a driver of any database may raise anything; silence is unknown
+            doubt = reading.failed(error)
+        return CensusAnswer(
+            is_complete=is_complete,
+            active_count=counted.get("active", 0),
+            ended_count=counted.get("ended", 0),
+            pending_count=counted.get("pending", 0),
             source_time=reading.source_time,
             raw=reading.raw(),
             doubt=doubt,

@@ -8,6 +8,7 @@ handed in. One module an aggregate; each function takes an open transaction and 
 """
 
 from controller.store import (
+    alarms,
     anchor,
     audit,
     boots,
@@ -44,6 +45,7 @@ __all__ = [
     "AnchorKeeper",
     "Head",
     "Store",
+    "alarms",
     "anchor",
     "audit",
     "boots",

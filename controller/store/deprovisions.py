@@ -75,13 +75,13 @@ deprovision = Table(
 )
 
 #: Spelled out for the index's WHERE clause, which cannot hold parameters.
-_IS_LIVE = deprovision.c.state.not_in([state for state in State if state.is_terminal])
+IS_LIVE = deprovision.c.state.not_in([state for state in State if state.is_terminal])
 Index(
     "uq_deprovision_live_host",
     deprovision.c.host,
     unique=True,
-    sqlite_where=_IS_LIVE,
-    postgresql_where=_IS_LIVE,
+    sqlite_where=IS_LIVE,
+    postgresql_where=IS_LIVE,
 )
 
 
@@ -183,7 +183,7 @@ def load(tx: Connection, key: DeprovisionId) -> Deprovision:
 
 def live_of_host(tx: Connection, host_id: HostId) -> Deprovision | None:
     """The one that is not over, if any."""
-    query = select(deprovision).where((deprovision.c.host == host_id) & _IS_LIVE)
+    query = select(deprovision).where((deprovision.c.host == host_id) & IS_LIVE)
     row = tx.execute(query).one_or_none()
     return None if row is None else _row(row)
 
@@ -200,7 +200,7 @@ def of_tenancy(tx: Connection, tenancy_id: TenancyId) -> tuple[Deprovision, ...]
 
 def live(tx: Connection) -> tuple[Deprovision, ...]:
     """All that are not over, oldest first."""
-    return tuple(_listed(tx, _IS_LIVE))
+    return tuple(_listed(tx, IS_LIVE))
 
 
 def all_deprovisions(tx: Connection) -> tuple[Deprovision, ...]:
@@ -214,11 +214,22 @@ def erasing_count(tx: Connection, *, besides: DeprovisionId) -> int:
     return tx.scalar(select(func.count()).select_from(deprovision).where(others)) or 0
 
 
+def ended_since(tx: Connection, begin: datetime, *, until: datetime | None = None) -> int:
+    """How many were scheduled because a tenancy ended, at or after `begin` and, where named, before
+    `until`.
+    """
+    within = deprovision.c.created_at >= begin
+    if until is not None:
+        within &= deprovision.c.created_at < until
+    ended = within & (deprovision.c.trigger == Trigger.ENDED)
+    return tx.scalar(select(func.count()).select_from(deprovision).where(ended)) or 0
+
+
 def due(tx: Connection, *, now: datetime, limit: int) -> tuple[DeprovisionId, ...]:
     """Live, due, and under nobody's lease; longest due first."""
     query = (
         select(deprovision.c.id)
-        .where(_IS_LIVE, deprovision.c.next_due_at <= now, _is_unleased(now))
+        .where(IS_LIVE, deprovision.c.next_due_at <= now, _is_unleased(now))
         .order_by(deprovision.c.next_due_at, deprovision.c.id)
         .limit(limit)
     )
@@ -229,7 +240,7 @@ def next_due_at(tx: Connection, *, after: datetime | None = None) -> datetime | 
     """The earliest instant, later than `after` where one is given, at which any live one is due; None where
     none is.
     """
-    query = select(deprovision.c.next_due_at).where(_IS_LIVE, deprovision.c.next_due_at.is_not(None))
+    query = select(deprovision.c.next_due_at).where(IS_LIVE, deprovision.c.next_due_at.is_not(None))
     if after is not None:
         query = query.where(deprovision.c.next_due_at > after)
     earliest: datetime | None = tx.scalar(query.order_by(deprovision.c.next_due_at).limit(1))
@@ -331,7 +342,7 @@ def wake(tx: Connection, key: DeprovisionId, *, now: datetime) -> None:
     """Makes it due now, whoever holds it: a hint came, a command was given. Needs no fence: it decides
     nothing.
     """
-    tx.execute(update(deprovision).where((deprovision.c.id == key) & _IS_LIVE).values(next_due_at=now))
+    tx.execute(update(deprovision).where((deprovision.c.id == key) & IS_LIVE).values(next_due_at=now))
 
 
 def _insert_scheduled(tx: Connection, values: dict[str, Any], now: datetime) -> None:

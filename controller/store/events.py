@@ -337,12 +337,24 @@ class EffectBegun(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
+class NoticeOpened(Event):
+    """Somebody is to be told."""
+
+    kind = "notice-opened"
+    notice: StrEnum
+
+
+@dataclass(frozen=True, kw_only=True)
 class NoticeSettled(Event):
-    """A notice was delivered, or two people waived it; the record itself is private."""
+    """A notice was delivered or waived, or there was nobody to tell; the record itself is private.
+
+    Where several people waived it, there is one event for each of their decisions.
+    """
 
     kind = "notice-settled"
+    notice: StrEnum
     settled: StrEnum
-    record_digest: str
+    record_digest: str | None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -180,6 +180,33 @@ def latest_contrary(
     return None if row is None else _observation(row)
 
 
+def since(
+    tx: Connection, question: Question, about: str, *, asked_at: datetime
+) -> tuple[StoredObservation, ...]:
+    """Every question of this kind asked at or after `asked_at`, in the order of asking."""
+    query = (
+        select(observation)
+        .where(
+            observation.c.question == question,
+            observation.c.about == about,
+            observation.c.asked_at >= asked_at,
+        )
+        .order_by(observation.c.sequence)
+    )
+    return tuple(_observation(row) for row in tx.execute(query))
+
+
+def latest_asked_before(
+    tx: Connection, question: Question, about: str, *, before: datetime
+) -> StoredObservation | None:
+    """The newest question of this kind that was asked before that instant."""
+    query = select(observation).where(
+        observation.c.question == question, observation.c.about == about, observation.c.asked_at < before
+    )
+    row = tx.execute(query.order_by(observation.c.sequence.desc()).limit(1)).one_or_none()
+    return None if row is None else _observation(row)
+
+
 def _tell(
     tx: Connection,
     asked: StoredObservation,

@@ -141,12 +141,14 @@ def test_the_customer_is_cut_off_only_after_the_source_said_ended(story: Any) ->
     assert isolating.ask == (Question.ISOLATION,)
 
 
-def test_a_notice_is_sent_during_grace_and_holds_the_isolation_back(story: Any) -> None:
-    for grace_until in (story.T0 + story.HOUR, story.T0 - story.HOUR):
-        facts = story.facts(State.SCHEDULED, are_notices_settled=False, grace_until=grace_until)
-        decision = decide(facts, story.T0)
-        assert isinstance(decision, Wait)
-        assert decision.effect is Effect.NOTIFY
+def test_an_open_notice_holds_the_isolation_back_and_is_no_effect_of_the_lifecycle(story: Any) -> None:
+    facts = story.facts(State.SCHEDULED, are_notices_settled=False, isolation=None)
+    refusing = decide(replace(facts, grace_until=story.T0 - story.HOUR), story.T0)
+    assert isinstance(refusing, Refuse)
+    assert refusing.codes == ("NOTICES_OPEN",)
+    waiting = decide(replace(facts, grace_until=story.T0 + story.HOUR), story.T0)
+    assert isinstance(waiting, Wait)
+    assert waiting.effect is None
 
 
 def test_the_erase_environment_is_not_started_before_the_dwell_is_over(story: Any) -> None:

@@ -41,6 +41,7 @@ class Dispatched:
         self.before = case
         orders.dispatch(tx, case.order.id, now=at)
         self.own = cases.load(tx, case.id)
+        self.register(9)
         #: Another host's deprovision in the same rack, which has no order yet.
         self.next = replace(
             case,
@@ -48,6 +49,16 @@ class Dispatched:
             host=replace(case.host, id=HostId.from_random(b"o" * 16)),
             deprovision=replace(case.deprovision, id=DeprovisionId.from_random(b"o" * 16)),
         )
+
+    def register(self, count: int) -> None:
+        """More hosts on record, of which nothing is known."""
+        for _ in range(count):
+            host = replace(
+                self.before.host,
+                id=HostId.from_random(secrets.token_bytes(16)),
+                asset_tag=secrets.token_hex(8),
+            )
+            hosts.register(self.tx, host, facts=(), now=self.at)
 
     def reached(self, case: Case, *, ago: timedelta = timedelta(0), **caps: int) -> tuple[str, ...]:
         return limits.reached(self.tx, Limits(**(WIDE | caps)), case, now=self.at + ago)

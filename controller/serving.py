@@ -140,6 +140,7 @@ def desk_of(program: Program, *, wake: Callable[[], None]) -> Desk:
             trust_root=program.documents.trust_file, validation_table=program.documents.table_file
         ),
         source=program.configuration.source.name,
+        policy=program.configuration.policy,
         release=program.version,
         clock=program.clock,
         randomness=program.random_bytes,

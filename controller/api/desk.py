@@ -7,10 +7,10 @@ tables and never back into an answer.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Protocol
+from typing import Any, Protocol
 
 from sqlalchemy import Connection
 
@@ -62,6 +62,8 @@ class Desk:
     signed_files: SignedFiles = field(repr=False)
     #: The name of the source of subscriptions.
     source: str
+    #: As it is configured now (`Configuration.policy`).
+    policy: Mapping[str, Any]
     release: str
     clock: Callable[[], datetime]
     randomness: Callable[[int], bytes]
@@ -156,7 +158,7 @@ class Desk:
     def story(self, key: DeprovisionId) -> Story:
         """Raises Refused(NOT_IN_STORE)."""
         with self.store.snapshot() as tx:
-            return story(tx, key, source=self.source)
+            return story(tx, key, source=self.source, policy=self.policy)
 
     def certificate(self, key: DeprovisionId, *, with_annex: bool) -> CertificateFiles:
         """Raises Refused: NOT_IN_STORE, CERTIFICATE_NOT_READY."""

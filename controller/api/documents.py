@@ -169,6 +169,48 @@ class ObservationLine(Document):
     answer_digest: Digest | None
 
 
+class Ground(Document):
+    """One answer that an order rests on, as the signed order has it, held against the stored row."""
+
+    question: str
+    #: What was asked about: an id of ours, or the name of a source.
+    about: str
+    word: str
+    asked_at: UtcSeconds
+    answered_at: UtcSeconds
+    answer_digest: Digest
+    sequence: Count
+    #: What the row says otherwise; null where it says the same.
+    mismatch: str | None
+
+
+class SignedLine(Document):
+    """A signed statement that stands behind an order or a command, by its payload's digest."""
+
+    what: str
+    digest: Digest
+    keyid: KeyId
+    #: Why the stored statement is not the one that the order names; null where it is.
+    mismatch: str | None
+
+
+class PolicyLine(Document):
+    """The policy an order was made under. `text`: as configured, where the present file still is that one."""
+
+    version: Count
+    digest: Digest
+    text: dict[str, Any] | None
+
+
+class CommandLine(Document):
+    """What operators commanded of the deprovision."""
+
+    command: str
+    attempt: Count
+    at: UtcSeconds
+    signed: tuple[SignedLine, ...]
+
+
 class Why(Document):
     """What the newest order of a deprovision rests on. `basis` is the signed order's own."""
 
@@ -178,6 +220,15 @@ class Why(Document):
     plan_digest: Digest
     floor: str
     basis: dict[str, Any]
+    #: Computed anew, from the order's bytes and from the plan inside them.
+    order_digest_recomputed: Digest
+    plan_digest_recomputed: Digest
+    grounds: tuple[Ground, ...]
+    #: The source's clock when it was last asked before the order; stored, but no part of the order.
+    clock: ObservationLine | None
+    policy: PolicyLine
+    people: tuple[SignedLine, ...]
+    commands: tuple[CommandLine, ...]
 
 
 class Story(Document):

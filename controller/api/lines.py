@@ -6,10 +6,11 @@ from datetime import datetime
 
 from sqlalchemy import Connection
 
-from controller.api.documents import DeprovisionLine, HostLine
+from controller.api.documents import DeprovisionLine, HostLine, ObservationLine
 from controller.store import hosts
 from controller.store.deprovisions import Deprovision
 from controller.store.hosts import Host
+from controller.store.observations import StoredObservation
 
 
 def whole_seconds(instant: datetime) -> datetime:
@@ -43,4 +44,15 @@ def host_line(tx: Connection, host: Host) -> HostLine:
         disposition=host.disposition.value,
         address=f"[{host.address}]:{host.port}" if ":" in host.address else f"{host.address}:{host.port}",
         drive_count=len(hosts.drives_of(tx, host.id)),
+    )
+
+
+def observation_line(stored: StoredObservation) -> ObservationLine:
+    return ObservationLine(
+        sequence=stored.sequence,
+        question=stored.question.value,
+        answer=stored.answer,
+        asked_at=whole_seconds(stored.asked_at),
+        answered_at=None if stored.answered_at is None else whole_seconds(stored.answered_at),
+        answer_digest=stored.raw_digest,
     )

@@ -1,18 +1,19 @@
 """The story of one deprovision, and its certificate as files: read from rows, one snapshot each.
 
-Rules: nothing private and no plain serial stands in a story; the reasons of an order are the signed order's
-own basis, not a retelling; a certificate holds the outcomes that say `erased`, and the annex only when asked
-for.
+Rules: nothing private and no plain serial stands in a story; why an order was made is told by `whys`; a
+certificate holds the outcomes that say `erased`, and the annex only when asked for.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from sqlalchemy import Connection
 
-from certificate import envelope as dsse
 from certificate.errors import RefusalCode, Refused
 from certificate.identifiers import DeprovisionId
-from certificate.statements import Order, Outcome
+from certificate.statements import Outcome
 from certificate.statements import statement as statements
 from certificate.statements.vocabulary import Result
 from controller.api.documents import (
@@ -20,12 +21,11 @@ from controller.api.documents import (
     CertificateFiles,
     EventLine,
     MediumLine,
-    ObservationLine,
     RefusalLine,
     Story,
-    Why,
 )
-from controller.api.lines import deprovision_line, whole_seconds
+from controller.api.lines import deprovision_line, observation_line
+from controller.api.whys import why
 from controller.bundles import Assembled, SignedFiles, assemble
 from controller.errors import Code
 from controller.facts import Question
@@ -42,12 +42,13 @@ from controller.store import (
 )
 from controller.store.deprovisions import Deprovision
 from controller.store.observations import StoredObservation
-from controller.store.orders import StoredOrder
 from controller.store.outcomes import StoredOutcome
 
 
-def story(tx: Connection, key: DeprovisionId, *, source: str) -> Story:
-    """`source`: the name of the source, whose clock is asked about. Raises Refused(NOT_IN_STORE)."""
+def story(tx: Connection, key: DeprovisionId, *, source: str, policy: Mapping[str, Any]) -> Story:
+    """`source`: the name of the source, whose clock is asked about; `policy`: as it is configured now. Raises
+    Refused(NOT_IN_STORE).
+    """
     row = deprovisions.load(tx, key)
     plan = plans.current(tx, key, attempt=row.attempt)
     told = orders.of_deprovision(tx, key)
@@ -62,8 +63,8 @@ def story(tx: Connection, key: DeprovisionId, *, source: str) -> Story:
             EventLine(seq=event.seq, at=event.at, kind=event.kind, body=event.body)
             for event in ledger.events(tx, deprovision=key)
         ),
-        observations=tuple(_observation(each) for each in _observed(tx, row, source)),
-        why=_why(told[-1]) if told else None,
+        observations=tuple(observation_line(each) for each in _observed(tx, row, source)),
+        why=why(tx, told[-1], source=source, policy=policy) if told else None,
     )
 
 
@@ -119,26 +120,3 @@ def _observed(tx: Connection, row: Deprovision, source: str) -> list[StoredObser
     about |= {str(order.id) for order in orders.of_deprovision(tx, row.id)}
     found = (observations.latest(tx, question, each) for question in Question for each in sorted(about))
     return sorted((latest.asked for latest in found if latest is not None), key=lambda one: one.sequence)
-
-
-def _observation(stored: StoredObservation) -> ObservationLine:
-    return ObservationLine(
-        sequence=stored.sequence,
-        question=stored.question.value,
-        answer=stored.answer,
-        asked_at=whole_seconds(stored.asked_at),
-        answered_at=None if stored.answered_at is None else whole_seconds(stored.answered_at),
-        answer_digest=stored.raw_digest,
-    )
-
-
-def _why(stored: StoredOrder) -> Why:
-    order = statements.read(dsse.read(stored.envelope).payload, Order).predicate
-    return Why(
-        order=stored.id,
-        order_digest=stored.payload_digest,
-        order_seq=stored.log_seq,
-        plan_digest=order.plan_digest,
-        floor=order.plan.floor.value,
-        basis=order.basis.model_dump(mode="json"),
-    )

@@ -6,7 +6,19 @@ import json
 from collections.abc import Iterable, Sequence
 
 from certificate.statements.statement import time_text
-from controller.api.documents import DeprovisionLine, HostLine, HostList, Status, Story, Why
+from controller.api.documents import (
+    CommandLine,
+    DeprovisionLine,
+    Ground,
+    HostLine,
+    HostList,
+    ObservationLine,
+    PolicyLine,
+    SignedLine,
+    Status,
+    Story,
+    Why,
+)
 
 
 def host(line: HostLine) -> str:
@@ -90,10 +102,52 @@ def _why(why: Why | None) -> list[str]:
     place = "not yet logged" if why.order_seq is None else f"log entry {why.order_seq}"
     return [
         f"order {why.order}, {place}",
-        f"  order digest {why.order_digest}",
-        f"  plan digest {why.plan_digest}, floor {why.floor}",
-        *(f"  {name}: {_compact(value)}" for name, value in why.basis.items()),
+        f"  order digest {why.order_digest}{_unlike(why.order_digest, why.order_digest_recomputed)}",
+        f"  plan digest {why.plan_digest}{_unlike(why.plan_digest, why.plan_digest_recomputed)}",
+        f"  floor {why.floor}",
+        *_policy(why.policy),
+        *(line for ground in why.grounds for line in _ground(ground)),
+        *_clock(why.clock),
+        *(_signed(each) for each in why.people),
+        *(line for command in why.commands for line in _command(command)),
+        "  the basis as it was signed",
+        *(f"    {name}: {_compact(value)}" for name, value in why.basis.items()),
     ]
+
+
+def _unlike(named: str, recomputed: str) -> str:
+    return "" if named == recomputed else f", BUT ITS BYTES GIVE {recomputed}"
+
+
+def _policy(policy: PolicyLine) -> list[str]:
+    text = "another policy is configured by now" if policy.text is None else _compact(policy.text)
+    return [f"  policy {policy.version}, digest {policy.digest}", f"    {text}"]
+
+
+def _ground(ground: Ground) -> list[str]:
+    lines = [
+        f"  {ground.question} of {ground.about}: {ground.word}",
+        f"    question {ground.sequence}, asked {time_text(ground.asked_at)},"
+        f" answered {time_text(ground.answered_at)}, digest {ground.answer_digest}",
+    ]
+    return [*lines, f"    MISMATCH: {ground.mismatch}"] if ground.mismatch is not None else lines
+
+
+def _clock(seen: ObservationLine | None) -> list[str]:
+    if seen is None:
+        return ["  clock: never asked before the order"]
+    said = f"{seen.answer or 'no answer'}, asked {time_text(seen.asked_at)}"
+    return [f"  clock: {said}, digest {seen.answer_digest or '-'} (stored; not part of the order)"]
+
+
+def _signed(line: SignedLine) -> str:
+    mismatch = "" if line.mismatch is None else f"; MISMATCH: {line.mismatch}"
+    return f"  {line.what} by {line.keyid}, digest {line.digest}{mismatch}"
+
+
+def _command(command: CommandLine) -> list[str]:
+    head = f"  {command.command} commanded in attempt {command.attempt} at {time_text(command.at)}"
+    return [head, *(f"  {_signed(each)}" for each in command.signed)]
 
 
 def _compact(value: object) -> str:

@@ -92,6 +92,7 @@ def open_desk(founded: FoundedHome, founded_keyring: Keyring) -> Iterator[OpenDe
             validation_table=founded.home.validation_table.read_bytes(),
         ),
         source="billing",
+        policy={},
         release="0.0.test",
         clock=lambda: datetime.now(UTC),
         randomness=os.urandom,

@@ -13,11 +13,15 @@ from certificate.identifiers import DeprovisionId, HostId
 from controller.api.documents import (
     CertificateFile,
     CertificateFiles,
+    CommandLine,
     DeprovisionLine,
     EventLine,
+    Ground,
     MediumLine,
     ObservationLine,
+    PolicyLine,
     RefusalLine,
+    SignedLine,
     Status,
     Story,
     Why,
@@ -25,6 +29,7 @@ from controller.api.documents import (
 
 KEY = DeprovisionId("dep_" + "1" * 32)
 AT = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
+OPERATOR = "SHA256:" + "A" * 43
 LINE = DeprovisionLine(
     deprovision=KEY,
     host="host-1",
@@ -74,6 +79,31 @@ STORY = Story(
         plan_digest="b" * 64,
         floor="purge",
         basis={"policy_version": 3, "tenancies": {"count": 1}},
+        order_digest_recomputed="d" * 64,
+        plan_digest_recomputed="5" * 64,
+        grounds=(
+            Ground(
+                question="subscription",
+                about="ten_" + "4" * 32,
+                word="ended",
+                asked_at=AT,
+                answered_at=AT,
+                answer_digest="6" * 64,
+                sequence=5,
+                mismatch="the row now says otherwise: answer: active",
+            ),
+        ),
+        clock=None,
+        policy=PolicyLine(version=3, digest="a" * 64, text={"lifecycle": {"grace": "P7D"}}),
+        people=(SignedLine(what="request", digest="7" * 64, keyid=OPERATOR, mismatch="the row is gone"),),
+        commands=(
+            CommandLine(
+                command="retry",
+                attempt=1,
+                at=AT,
+                signed=(SignedLine(what="decision", digest="8" * 64, keyid=OPERATOR, mismatch=None),),
+            ),
+        ),
     ),
 )
 FILES = CertificateFiles(
@@ -113,6 +143,8 @@ def test_a_story_tells_the_same_as_text_and_as_json(telling: Any, expunge: Any) 
     told = [KEY, "host-1", "attempt 2", LINE.sentence, needs.code, needs.reason, needs.remedy]
     told += [medium.result, medium.grade, "not yet logged", "a" * 64, "b" * 64, "d" * 64, why.order]
     told += ["log entry 7", "no answer", "plan-made", "2026-11-20T12:00:00Z"]
+    told += ["MISMATCH: the row now says otherwise: answer: active", "MISMATCH: the row is gone"]
+    told += ["ITS BYTES GIVE " + "5" * 64, "6" * 64, "7" * 64, "8" * 64, OPERATOR, "P7D", "retry commanded"]
     assert [value for value in told if value not in shown] == []
 
 

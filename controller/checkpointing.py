@@ -1,6 +1,9 @@
 """Signing the log's next checkpoint: read size and root, sign outside any transaction, compare and set.
 
 Whoever loses the race looks again: the other checkpoint may have been read before the entry waited for.
+
+Nothing is signed while the store is not the one its anchor knows: the log of a restored store may have gone
+on elsewhere, and a second tree of the same size under the same key would be a lie to whoever holds the first.
 """
 
 from __future__ import annotations
@@ -17,8 +20,8 @@ MAX_RACES = 50
 
 
 def sign_due(program: Program) -> None:
-    """Signs a checkpoint over every entry that has none yet. Raises LostRace if others were faster every
-    time.
+    """Signs a checkpoint over every entry that has none yet; none while the store is frozen by its anchor.
+    Raises LostRace if others were faster every time.
     """
     for _ in range(MAX_RACES - 1):
         try:
@@ -31,13 +34,16 @@ def sign_due(program: Program) -> None:
 def _sign_once(program: Program) -> None:
     with program.store.snapshot() as tx:
         due = log_rows.unsigned(tx)
-    if due is None:
+        is_frozen = program.keeper.compare(tx).is_frozen
+    if due is None or is_frozen:
         return
     note = checkpoint.sign(
         Checkpoint(origin=program.documents.trust.log.origin, size=due.size, root=due.root),
         program.keyring.log,
     )
     with program.store.transaction() as tx:
+        if program.keeper.compare(tx).is_frozen:
+            return
         log_rows.store_checkpoint(tx, due, note=note, now=program.clock())
 
 

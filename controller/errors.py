@@ -406,7 +406,7 @@ class Code(RefusalCode):
     )
     RECONCILE_ANOTHER_STORE = (
         "RECONCILE_ANOTHER_STORE",
-        "Correct the anchor's path in expunge.toml, or move that file aside for the store that it belongs to.",
+        "Correct the anchor's path in expunge.toml, or move the file aside for the store it belongs to.",
     )
     RECONCILE_LOG_BEHIND = (
         "RECONCILE_LOG_BEHIND",

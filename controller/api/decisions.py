@@ -27,7 +27,7 @@ from controller.api.lines import whole_seconds
 from controller.api.server import answer, asked
 from controller.people import deciding, scopes
 from controller.people.acts import freeze
-from controller.people.deciding import Shown
+from controller.people.deciding import Shown, Taken
 from controller.people.roster import Member, Standing, members
 from controller.program import Program
 from controller.store import stops
@@ -67,18 +67,12 @@ class _Room:
     wake: Callable[[], None]
 
     def show(self, question: MatterAsked) -> MatterShown:
-        return _shown(deciding.show(self.program, question.kind, question.about))
+        return shown_document(deciding.show(self.program, question.kind, question.about))
 
     def take(self, new: NewDecision) -> DecisionTaken:
         taken = deciding.take(self.program, new.kind, new.about, new.envelope.encode())
         self.wake()
-        return DecisionTaken(
-            decision=taken.decision,
-            on=taken.on,
-            done=taken.done,
-            people_needed=taken.people_needed,
-            signed=taken.signed,
-        )
+        return taken_document(taken)
 
     def freeze(self, new: NewFreeze) -> FreezeBegun:
         with self.program.store.transaction() as tx:
@@ -116,7 +110,8 @@ class _Room:
             )
 
 
-def _shown(shown: Shown) -> MatterShown:
+def shown_document(shown: Shown) -> MatterShown:
+    """What is to be decided on, as it is sent."""
     matter = shown.matter
     return MatterShown(
         kind=matter.kind,
@@ -133,6 +128,17 @@ def _shown(shown: Shown) -> MatterShown:
         time=shown.time,
         purpose=shown.purpose,
         signed=shown.signed,
+    )
+
+
+def taken_document(taken: Taken) -> DecisionTaken:
+    """What became of a decision, as it is answered."""
+    return DecisionTaken(
+        decision=taken.decision,
+        on=taken.on,
+        done=taken.done,
+        people_needed=taken.people_needed,
+        signed=taken.signed,
     )
 
 

@@ -52,7 +52,13 @@ from controller.guards.machine import (
     IdentityAgrees,
     InventoryIsOfThisBoot,
 )
-from controller.guards.order import MAX_INTENDED_AGE, AgentGreetedForTheOrder, OrderIsAlive, order_staleness
+from controller.guards.order import (
+    MAX_INTENDED_AGE,
+    AgentGreetedForTheOrder,
+    OrderIsAlive,
+    is_of_an_earlier_epoch,
+    order_staleness,
+)
 
 __all__ = [
     "GUARDS_TO_ACKNOWLEDGE",
@@ -90,6 +96,7 @@ __all__ = [
     "TenancyListIsCompleteAndFresh",
     "WithinLimits",
     "failing",
+    "is_of_an_earlier_epoch",
     "order_staleness",
     "people",
     "require",

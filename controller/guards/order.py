@@ -1,7 +1,7 @@
 """May this order be made, or sent: greeted for, logged, unsent, young, and of the present plan and boot.
 
 Rules this module holds: an order is made over a hello of its own; what was sent, withdrawn or answered by a
-final `absent` is never sent.
+final `absent` is never sent; nor is what was made before the store was reconciled (DESIGN.md, rule 7).
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ from controller.facts import Facts, Question
 
 #: DESIGN, *intended*: an order not dispatched for so long rests on a basis that nobody looked at since.
 MAX_INTENDED_AGE = timedelta(minutes=15)
+#: FORMATS.md, "Order": a fence is epoch x 2^32 + counter.
+FENCES_AN_EPOCH = 2**32
 
 
 class AgentGreetedForTheOrder:
@@ -59,6 +61,8 @@ def order_staleness(facts: Facts, now: datetime) -> str | None:
         return "there is no order"
     if order.is_withdrawn:
         return f"{order.order} is withdrawn"
+    if is_of_an_earlier_epoch(facts):
+        return f"{order.order} was made before the store was reconciled"
     if not order.intended_at <= now < min(order.intended_at + MAX_INTENDED_AGE, order.expires_at):
         return f"{order.order} of {order.intended_at} was not dispatched in time"
     if facts.plan is None or order.plan_digest != facts.plan.digest:
@@ -66,3 +70,11 @@ def order_staleness(facts: Facts, now: datetime) -> str | None:
     if facts.boot is None or order.boot_id != facts.boot.boot_id:
         return f"{order.order} is of another boot"
     return None
+
+
+def is_of_an_earlier_epoch(facts: Facts) -> bool:
+    """Whether the order was made before two operators reconciled the store: whoever works on the deprovision
+    now holds a fence of the new epoch, and what an older copy ordered is sent and allowed nothing more.
+    """
+    order = facts.order
+    return order is not None and order.fence // FENCES_AN_EPOCH < facts.fence // FENCES_AN_EPOCH

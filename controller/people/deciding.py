@@ -79,9 +79,11 @@ class Taken:
     signed: tuple[str, ...]
 
 
-def show(program: Program, kind: DecisionKind, about: About) -> Shown:
+def show(
+    program: Program, kind: DecisionKind, about: About, *, acts: Mapping[DecisionKind, Act] = ACTS
+) -> Shown:
     """Raises Refused: ACT_UNKNOWN, STORE_NOT_CURRENT, or why the act cannot be decided now."""
-    act = _act(kind)
+    act = _act(acts, kind)
     act.look(program, about)
     with program.store.snapshot() as tx:
         now = program.clock()
@@ -97,14 +99,21 @@ def show(program: Program, kind: DecisionKind, about: About) -> Shown:
         )
 
 
-def take(program: Program, kind: DecisionKind, about: About, envelope: bytes) -> Taken:
+def take(
+    program: Program,
+    kind: DecisionKind,
+    about: About,
+    envelope: bytes,
+    *,
+    acts: Mapping[DecisionKind, Act] = ACTS,
+) -> Taken:
     """Stores the decision and, with enough people behind it, carries it out.
 
     Raises Malformed or Untrusted (the codes of `Operators.open_statement`), or Refused: ACT_UNKNOWN,
     STORE_NOT_CURRENT, NOT_AN_OPERATOR, DECISION_MISMATCH, DECISION_STALE, DECISION_SPENT, INERT_TOO_SHORT,
     MATTER_CHANGED, and whatever the act refuses.
     """
-    act = _act(kind)
+    act = _act(acts, kind)
     act.look(program, about)
     with program.store.transaction() as tx:
         taken = _take(tx, program, act, about, envelope)
@@ -113,8 +122,8 @@ def take(program: Program, kind: DecisionKind, about: About, envelope: bytes) ->
     return taken
 
 
-def _act(kind: DecisionKind) -> Act:
-    act = ACTS.get(kind)
+def _act(acts: Mapping[DecisionKind, Act], kind: DecisionKind) -> Act:
+    act = acts.get(kind)
     if act is None:
         raise Refused(Code.ACT_UNKNOWN, f"nobody decides {kind.value} here")
     return act

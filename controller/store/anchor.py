@@ -149,6 +149,15 @@ class AnchorKeeper:
             return _frozen(FrozenBecause.ANCHOR_DAMAGED)
         return compare(tx, anchor, machine_id=self._machine_id)
 
+    @property
+    def machine_id(self) -> str:
+        """The machine we run on."""
+        return self._machine_id
+
+    def anchored(self) -> Head | None:
+        """What the anchor says now; None where there is none. Raises Refused(ANCHOR_INVALID)."""
+        return read(self._path)
+
     def look(self) -> bytes | None:
         """The anchor's bytes as they are now; None where there is none."""
         return _content(self._path)

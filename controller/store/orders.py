@@ -330,6 +330,14 @@ def live_elsewhere(tx: Connection, host_id: HostId, *, besides: DeprovisionId) -
     return _found(tx, order.c.deprovision.in_(others) & may_act)
 
 
+def of_unfinished(tx: Connection) -> tuple[StoredOrder, ...]:
+    """Intended or ever dispatched orders whose deprovision is not over, in the order of their fences."""
+    over = [state for state in State if state.is_terminal]
+    unfinished = select(deprovisions.deprovision.c.id).where(deprovisions.deprovision.c.state.not_in(over))
+    is_out = (order.c.state == OrderState.INTENDED) | order.c.dispatched_at.is_not(None)
+    return _found(tx, order.c.deprovision.in_(unfinished) & is_out)
+
+
 def dispatched_since(tx: Connection, since: datetime, *, place: Place | None = None) -> int:
     """How many orders were dispatched at or after `since`, everywhere or in one place: for caps, taken in the
     transaction that dispatches.

@@ -161,6 +161,8 @@ class World:
     folder: Path
     keys: Keyring
     documents: Documents
+    #: The trust root's two, each with the private half that only the person has.
+    operators: tuple[PrivateKey, PrivateKey]
     billing: Billing
     machine: Machine
     switch: Switch
@@ -185,7 +187,8 @@ class World:
             private_text_key=secrets.token_bytes(32),
         )
         root_key = PrivateKey.generate()
-        documents = _documents(keys, root_key)
+        operators = (PrivateKey.generate(), PrivateKey.generate())
+        documents = _documents(keys, root_key, operators)
         machine_folder = folder / "machine"
         (machine_folder / "drives").mkdir(parents=True)
         (machine_folder / "facts.json").write_text(json.dumps(FACTS))
@@ -195,6 +198,7 @@ class World:
             folder=folder,
             keys=keys,
             documents=documents,
+            operators=operators,
             billing=Billing(path=folder / "billing.sqlite"),
             machine=Machine(folder=machine_folder, trust_root=trust_root),
             switch=Switch(folder),
@@ -536,11 +540,14 @@ def _counting(counter: Path, die_at: int | None) -> Callable[[int], None]:
     return count
 
 
-def _documents(keys: Keyring, root_key: PrivateKey) -> Documents:
+def _documents(keys: Keyring, root_key: PrivateKey, operators: tuple[PrivateKey, PrivateKey]) -> Documents:
     """What `expunge init` signs, for a demonstration, without the slow key files."""
     now = datetime.now(UTC).replace(microsecond=0)
-    operators = (PrivateKey.generate().public, PrivateKey.generate().public)
-    decided = founding.Founding(domain="sabotage.example", purpose=Purpose.DEMONSTRATION, operators=operators)
+    decided = founding.Founding(
+        domain="sabotage.example",
+        purpose=Purpose.DEMONSTRATION,
+        operators=(operators[0].public, operators[1].public),
+    )
     root = founding._trust_root(decided, root_key, keys, now, secrets.token_bytes(16))
     signed = trust.sign(root, root_key)
     payload = founding._validation_table(

@@ -11,7 +11,7 @@ Rules this module holds:
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from sqlalchemy import Connection
@@ -77,6 +77,9 @@ def prospect(tx: Connection, program: Program, host: Host) -> Prospect:
     live = deprovisions.live_of_host(tx, host.id)
     case = _not_begun(tx, program, host, now) if live is None else cases.load(tx, live.id)
     facts = knowledge.facts_of(tx, program, case, now=now)
+    if live is None:
+        # The customer is told once it is begun, and nothing is touched before.
+        facts = replace(facts, are_notices_settled=True)
     refusals = [refused for _, refused in failing(GUARDS_TO_ISOLATE, facts, now)]
     if live is not None:
         refusals.insert(0, Refused(Code.DEPROVISION_IS_LIVE, f"{live.id} of this host is {live.state}"))

@@ -97,6 +97,23 @@ def provider(loaded: Callable[[str, Path], ModuleType]) -> ModuleType:
     return loaded("expunge_tests_world", Path(__file__).with_name("world.py"))
 
 
+@pytest.fixture(scope="session")
+def people(loaded: Callable[[str, Path], ModuleType]) -> ModuleType:
+    """Operators at work in a world (tests/people.py)."""
+    return loaded("expunge_tests_people", Path(__file__).with_name("people.py"))
+
+
+@pytest.fixture(scope="session")
+def people_of(loaded: Callable[[str, Path], ModuleType]) -> Callable[[Any], Any]:
+    """Operators who sign over a running program (tests/signing.py): `people_of(world.program)`."""
+    module = loaded("expunge_tests_signing", Path(__file__).with_name("signing.py"))
+
+    def make(program: Any) -> Any:
+        return module.People(program=program)
+
+    return make
+
+
 @pytest.fixture
 def found_world(provider: ModuleType, tmp_path: Path) -> Iterator[Callable[..., Any]]:
     """Makes worlds, and ends what runs in them. In memory where that is possible: a killed process loses

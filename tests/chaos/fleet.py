@@ -163,6 +163,9 @@ class Fleet:
             (home.path / f"spool-{name}").mkdir()
         rented = tuple(_build(folder / "hosts", number) for number in range(host_count))
         billing.create({host.name: host.contract for host in rented}, others=10 * host_count)
+        with closing(sqlite3.connect(billing.path)) as database:
+            # Otherwise a controller that is stopped while it reads would stop the provider's billing, too.
+            database.execute("PRAGMA journal_mode = WAL")
         fleet = cls(folder=folder, home=home, billing=billing, rented=rented)
         with closing(fleet.open_store()) as store, store.transaction() as tx:
             for host in rented:

@@ -24,9 +24,9 @@ from pathlib import Path
 from typing import Any
 
 #: Hosts that are on their way at the same time.
-AT_ONCE = 8
+AT_ONCE = 6
 #: Share of customers who come back, and within how many seconds of leaving: an order is under way by then.
-RENEWS, RETURNS_WITHIN = 0.4, 20.0
+RENEWS, RETURNS_WITHIN = 0.3, 30.0
 #: Short, so that what a dead controller held is taken over within the run.
 LEASE_SECONDS = 6.0
 #: After the last host was told to leave: an agent waits a minute for an acknowledgement that died.
@@ -217,7 +217,7 @@ class Havoc:
         return min(len(settled) + AT_ONCE, AT_ONCE // 2 + round((count - AT_ONCE // 2) * share))
 
     def _pause(self) -> float:
-        return self._deed_chance.uniform(0.6, 2.6)
+        return self._deed_chance.uniform(1.5, 5.5)
 
     def say(self, text: str) -> None:
         self.deeds.said.append(f"[{time.monotonic() - self._began:6.1f} s] {text}")

@@ -7,6 +7,7 @@ granted has died on the agent's clock, when nothing irreversible can begin any m
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -61,19 +62,45 @@ DEADLINES: dict[State, Deadline] = {
 
 def deadline(facts: Facts) -> datetime | None:
     """When the present state gives up; None where nothing runs. A hold lets it wait for its review."""
-    if not facts.state.is_running:
+    ends_at = gives_up_at(
+        facts.state,
+        entered_at=facts.entered_at,
+        grace_until=facts.grace_until,
+        dwell=facts.dwell,
+        deadline_at=facts.deadline_at,
+    )
+    return held_until(facts.state, ends_at, (hold.review_at for hold in facts.holds))
+
+
+def waits_since(state: State, *, entered_at: datetime, grace_until: datetime, dwell: timedelta) -> datetime:
+    """Since when nothing that is meant to last keeps it in this state: after grace, or after dwell."""
+    if state is State.SCHEDULED:
+        return max(entered_at, grace_until)
+    return entered_at + dwell if state is State.QUARANTINED else entered_at
+
+
+def gives_up_at(
+    state: State,
+    *,
+    entered_at: datetime,
+    grace_until: datetime,
+    dwell: timedelta,
+    deadline_at: datetime | None,
+) -> datetime | None:
+    """When this state gives up if nobody holds it; `deadline_at` is the row's own, where it has one."""
+    if not state.is_running:
         return None
-    if facts.deadline_at is not None:
-        ends_at = facts.deadline_at
-    else:
-        ends_at = facts.entered_at + DEADLINES[facts.state].after
-        if facts.state is State.SCHEDULED:
-            ends_at = max(ends_at, facts.grace_until + DEADLINES[facts.state].after)
-        if facts.state is State.QUARANTINED:
-            ends_at += facts.dwell
-    if facts.state.is_reversible:
-        ends_at = max([ends_at, *(hold.review_at for hold in facts.holds)])
-    return ends_at
+    if deadline_at is not None:
+        return deadline_at
+    began_at = waits_since(state, entered_at=entered_at, grace_until=grace_until, dwell=dwell)
+    return began_at + DEADLINES[state].after
+
+
+def held_until(state: State, ends_at: datetime | None, reviews: Iterable[datetime]) -> datetime | None:
+    """A hold lets a reversible state wait for its review."""
+    if ends_at is None or not state.is_reversible:
+        return ends_at
+    return max([ends_at, *reviews])
 
 
 def overdue(facts: Facts, now: datetime) -> Move | None:

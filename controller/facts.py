@@ -56,7 +56,6 @@ class Question(StrEnum):
 class Effect(StrEnum):
     """What may be done to the world; each may be repeated, and returning from it proves nothing."""
 
-    NOTIFY = "notify"
     ISOLATE = "isolate"
     BOOT = "boot"
     #: Hello and inventory of whoever answers as the erase environment.

@@ -10,7 +10,7 @@ import threading
 
 import structlog
 
-from controller import outbox
+from controller import outbox, watch
 from controller.program import Program
 
 #: Between two rounds: how late a notice or an alarm may be beyond its own instant.
@@ -21,14 +21,19 @@ logger = structlog.get_logger(__name__)
 
 def run(program: Program, stop: threading.Event) -> None:
     """Until `stop` is set."""
+    looked_at = None
     while not stop.is_set():
-        take_round(program)
+        now = program.clock()
+        is_due = looked_at is None or not looked_at <= now < looked_at + watch.LOOK_EVERY
+        if is_due:
+            looked_at = now
+        take_round(program, does_look=is_due)
         stop.wait(ROUND_SECONDS)
 
 
-def take_round(program: Program) -> None:
-    """Everything that is due now, once."""
-    for work in (outbox.work,):
+def take_round(program: Program, *, does_look: bool = True) -> None:
+    """Everything that is due now, once; looking through the whole store only where `does_look`."""
+    for work in (watch.look, watch.call, outbox.work) if does_look else (watch.call, outbox.work):
         try:
             work(program)
         except Exception:

@@ -16,7 +16,6 @@ import structlog
 from certificate.errors import Refused
 from certificate.identifiers import DeprovisionId
 from controller import case as cases
-from controller import outbox
 from controller.advance import Step, advance
 from controller.case import Case
 from controller.decision import Wait
@@ -96,7 +95,5 @@ def perform(program: Program, case: Case, effect: Effect, *, lease: Lease) -> No
             certify.perform(program, case)
         case Effect.RESTORE:
             restore.perform(program, case, lease=lease)
-        case Effect.NOTIFY:
-            outbox.work(program)
         case _:
             assert_never(effect)

@@ -81,8 +81,7 @@ def clock(program: Program, host: Host, *, deprovision: DeprovisionId | None = N
         said = program.source.tenancies(host.asset_tag)
         if said.source_time is None:
             return Answered(answer=UNKNOWN, raw=said.raw, detail={"reason": said.doubt or "it told no time"})
-        difference = round((program.clock() - said.source_time).total_seconds())
-        return Answered(answer=KNOWN, raw=said.raw, detail={"difference_seconds": difference})
+        return Answered(answer=KNOWN, raw=said.raw, detail=_difference(program, said.source_time))
 
     put(program, Question.CLOCK, program.configuration.source.name, ask=ask, deprovision=deprovision)
 
@@ -99,16 +98,23 @@ def ended_at(tx: Connection, tenancy: Tenancy) -> datetime | None:
 
 
 def census(program: Program) -> None:
-    """How many subscriptions stand in each state?"""
+    """How many subscriptions stand in each state, and how far is our clock from the source's own?"""
 
     def ask() -> Answered:
         said = program.source.census()
+        told = _difference(program, said.source_time)
         if not said.is_complete:
-            return Answered(answer=INCOMPLETE, raw=said.raw, detail={"reason": said.doubt})
+            return Answered(answer=INCOMPLETE, raw=said.raw, detail={**told, "reason": said.doubt})
         counts = {"active": said.active_count, "ended": said.ended_count, "pending": said.pending_count}
-        return Answered(answer=COMPLETE, raw=said.raw, detail=counts)
+        return Answered(answer=COMPLETE, raw=said.raw, detail={**told, **counts})
 
     put(program, Question.CENSUS, program.configuration.source.name, ask=ask)
+
+
+def _difference(program: Program, source_time: datetime | None) -> dict[str, int]:
+    if source_time is None:
+        return {}
+    return {"difference_seconds": round((program.clock() - source_time).total_seconds())}
 
 
 def _record(tx: Connection, program: Program, host: Host, said: TenancyListAnswer) -> list[str]:

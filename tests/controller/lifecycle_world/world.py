@@ -178,6 +178,9 @@ class World(Kept):
             self.stored.begun.append((effect, at, self.stored.index))
             self.queues[worker].append((effect, self.stored.order))
         self.queues[worker].extend(getattr(decision, "ask", ()))
+        if "NOTICES_OPEN" in getattr(decision, "codes", ()):
+            # The outbox is no part of the lifecycle: it tells the customer beside it.
+            self.queues[worker].append("tell the customer")
 
     def advance_and_die(self, worker: int) -> None:
         """The commit stands; its anchor, and whatever was to follow, do not."""
@@ -200,6 +203,8 @@ class World(Kept):
             self._intend(worker)
         elif work == "sign the checkpoint":
             self.sign_due()
+        elif work == "tell the customer":
+            self.stored.are_notices_settled |= not is_lost
         elif isinstance(work, Request):
             # The acknowledgement travels to the agent.
             if not is_lost and work == self.machine.request:
@@ -253,8 +258,6 @@ class World(Kept):
                 here.is_erased = here.order is not None and here.order.token in machine.erased
             case Effect.CERTIFY:
                 here.is_certified = here.is_judged
-            case Effect.NOTIFY:
-                here.are_notices_settled = True
 
     # --- acknowledgements -------------------------------------------------------------------------------
 

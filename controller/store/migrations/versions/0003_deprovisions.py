@@ -40,7 +40,6 @@ BOOT_BOOT_TRUST_WORDS = (
     "virtual_media",
 )
 EFFECT_BEGUN_EFFECT_WORDS = (
-    "notify",
     "isolate",
     "boot",
     "inspect",

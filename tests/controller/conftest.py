@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 import structlog
@@ -17,6 +18,7 @@ from certificate.keys import PrivateKey
 from certificate.statements import Purpose
 from controller.api.desk import Desk
 from controller.api.listener import Served, unix_socket
+from controller.api.routers import routers
 from controller.api.server import application
 from controller.bundles import SignedFiles
 from controller.founding import Founded, Founding, found
@@ -24,6 +26,7 @@ from controller.home import Home
 from controller.keyring import Keyring
 from controller.machine import machine_id
 from controller.pseudonyms import Pseudonyms
+from controller.serving import desk_of
 from controller.store import AnchorKeeper, open_store
 
 Loaded = Callable[[str, Path], ModuleType]
@@ -110,6 +113,39 @@ def served_desk(open_desk: OpenDesk) -> Iterator[OpenDesk]:
         listener = unix_socket(open_desk.home.socket)
         served = Served(application(open_desk.desk), listener, name="test", ended=lambda: None)
         yield open_desk
+        served.stop()
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServedProgram:
+    """A whole provider (tests/world.py), answering on the socket of a home as `serve` does, and the key files
+    of its two operators.
+    """
+
+    home: Home
+    world: Any
+    keys: tuple[Path, Path]
+    wakes: list[None]
+
+
+@pytest.fixture
+def served_program(world: Any, tmp_path: Path) -> Iterator[ServedProgram]:
+    home = Home(tmp_path / "served-home")
+    home.create_folders()
+    home.trust_root.write_bytes(world.documents.trust_file)
+    keys = []
+    for name, operator in zip(("alice", "bob"), world.operators, strict=True):
+        keys.append(tmp_path / name)
+        keys[-1].write_bytes(operator.to_openssh(passphrase=None))
+    wakes: list[None] = []
+
+    def wake() -> None:
+        wakes.append(None)
+
+    app = application(desk_of(world.program, wake=wake), routers(world.program, wake=wake))
+    with home.locked(), structlog.testing.capture_logs():
+        served = Served(app, unix_socket(home.socket), name="test", ended=lambda: None)
+        yield ServedProgram(home=home, world=world, keys=(keys[0], keys[1]), wakes=wakes)
         served.stop()
 
 

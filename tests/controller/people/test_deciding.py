@@ -1,0 +1,186 @@
+"""A decision counts if an operator signed it, over what is so now, once, and enough of them did."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from certificate.keys import PrivateKey
+from certificate.statements import Purpose
+from certificate.statements.people import DecisionKind
+from controller.people.deciding import DECISION_LIFE
+from controller.store import decisions, ledger, stops
+
+SECOND = timedelta(seconds=1)
+HOLD = {"scope": "host=host-1", "matter": "case 7", "review": "P30D"}
+
+
+def frozen(crew: Any) -> dict[str, str]:
+    """A standing freeze, as `thaw` is asked about it."""
+    crew.people.decide("freeze", {}, by=crew.alice)
+    with crew.program.store.snapshot() as tx:
+        return {"number": str(stops.freezes(tx)[-1].number)}
+
+
+def is_frozen(crew: Any) -> bool:
+    with crew.program.store.snapshot() as tx:
+        return bool(stops.freezes(tx))
+
+
+def test_one_of_two_is_stored_and_does_nothing_and_the_second_does_it(crew: Any) -> None:
+    about = frozen(crew)
+    first = crew.people.decide("thaw", about, by=crew.alice)
+    assert first.done is None
+    assert (len(first.signed), first.people_needed) == (1, 2)
+    assert is_frozen(crew)
+    second = crew.people.decide("thaw", about, by=crew.bob)
+    assert second.done is not None
+    assert second.signed == tuple(sorted((crew.alice.public.keyid, crew.bob.public.keyid)))
+    assert not is_frozen(crew)
+
+
+def test_the_same_decision_twice_is_one_person(crew: Any) -> None:
+    about = frozen(crew)
+    envelope = crew.people.decision(crew.people.show("thaw", about), crew.alice)
+    for _ in range(2):
+        assert len(crew.people.hand_in("thaw", about, envelope).signed) == 1
+    assert is_frozen(crew)
+
+
+def test_two_decisions_of_one_person_are_one_person(crew: Any) -> None:
+    about = frozen(crew)
+    for _ in range(3):
+        taken = crew.people.decide("thaw", about, by=crew.alice)
+    assert taken.done is None
+    assert is_frozen(crew)
+
+
+def test_what_was_shown_before_somebody_signed_names_who_did(crew: Any) -> None:
+    about = frozen(crew)
+    assert crew.people.show("thaw", about).signed == ()
+    crew.people.decide("thaw", about, by=crew.alice)
+    assert crew.people.show("thaw", about).signed == (crew.alice.public.keyid,)
+
+
+def test_decisions_carried_out_count_for_no_later_stop(crew: Any) -> None:
+    about = frozen(crew)
+    envelope = crew.people.decision(crew.people.show("thaw", about), crew.alice)
+    crew.people.hand_in("thaw", about, envelope)
+    crew.people.decide("thaw", about, by=crew.bob)
+    again = frozen(crew)
+    assert crew.people.decide("thaw", again, by=crew.bob).done is None
+    assert crew.refused(lambda: crew.people.hand_in("thaw", again, envelope)) == "DECISION_SPENT"
+    assert is_frozen(crew)
+
+
+def test_a_stranger_decides_nothing(crew: Any) -> None:
+    about = frozen(crew)
+    stranger = PrivateKey.generate()
+    assert crew.refused(lambda: crew.people.decide("thaw", about, by=stranger)) == "NOT_AN_OPERATOR"
+
+
+def test_a_strangers_signature_under_an_operators_name_decides_nothing(crew: Any) -> None:
+    about = frozen(crew)
+    shown = crew.people.show("thaw", about)
+    forged = crew.people.decision(shown, crew.bob, signer=PrivateKey.generate())
+    assert crew.refused(lambda: crew.people.hand_in("thaw", about, forged)) == "SIGNATURE_INVALID"
+
+
+def test_another_operators_hint_beside_a_good_signature_is_refused(crew: Any) -> None:
+    about = frozen(crew)
+    envelope = crew.people.decision(crew.people.show("thaw", about), crew.bob)
+    hinted = envelope.replace(crew.bob.public.keyid.encode(), crew.alice.public.keyid.encode())
+    assert hinted != envelope
+    assert crew.refused(lambda: crew.people.hand_in("thaw", about, hinted)) == "DECISION_MISMATCH"
+
+
+@pytest.mark.parametrize(
+    ("changes", "code"),
+    [
+        ({"choice": "freeze"}, "DECISION_MISMATCH"),
+        ({"document_digest": "d" * 64}, "DECISION_MISMATCH"),
+        ({"enrols": "e" * 64}, "DECISION_MISMATCH"),
+        ({"on": "a" * 64}, "MATTER_CHANGED"),
+        ({"subject": "a" * 64}, "DECISION_MISMATCH"),
+        ({"kind": DecisionKind.RELEASE_HOLD}, "DECISION_MISMATCH"),
+        ({"purpose": Purpose.PRODUCTION}, "PURPOSE_MISMATCH"),
+        ({"ledger_seq": 1_000_000}, "DECISION_MISMATCH"),
+    ],
+)
+def test_a_decision_on_anything_else_is_refused(crew: Any, changes: dict[str, Any], code: str) -> None:
+    about = frozen(crew)
+    assert crew.refused(lambda: crew.people.decide("thaw", about, by=crew.bob, **changes)) == code
+    assert crew.people.decide("thaw", about, by=crew.alice).done is None
+
+
+def test_a_matter_that_changed_between_showing_and_signing_is_refused(crew: Any) -> None:
+    shown = crew.people.show("hold", HOLD)
+    envelope = crew.people.decision(shown, crew.alice)
+    other = {**HOLD, "matter": "case 8"}
+    assert crew.refused(lambda: crew.people.hand_in("hold", other, envelope)) == "MATTER_CHANGED"
+
+
+def test_a_decision_from_the_future_and_one_of_yesterday_are_refused(crew: Any) -> None:
+    about = frozen(crew)
+    shown = crew.people.show("thaw", about)
+    for issued_at in (shown.time + timedelta(minutes=5), shown.time - DECISION_LIFE):
+        changes = {"issued_at": issued_at, "effective_at": issued_at}
+        spoilt = crew.people.decision(shown, crew.bob, **changes)
+        assert crew.refused(lambda spoilt=spoilt: crew.people.hand_in("thaw", about, spoilt)) == (
+            "DECISION_STALE"
+        )
+
+
+def test_what_one_person_signed_yesterday_does_not_wait_for_the_second(crew: Any) -> None:
+    about = frozen(crew)
+    crew.people.decide("thaw", about, by=crew.alice)
+    crew.pass_time(DECISION_LIFE)
+    taken = crew.people.decide("thaw", about, by=crew.bob)
+    assert taken.done is None
+    assert taken.signed == (crew.bob.public.keyid,)
+
+
+def test_a_revoked_operator_stands_behind_nothing_that_was_not_carried_out(crew: Any) -> None:
+    about = frozen(crew)
+    crew.people.decide("thaw", about, by=crew.alice)
+    crew.people.decide("revoke", {"keyid": crew.alice.public.keyid}, by=crew.bob)
+    taken = crew.people.decide("thaw", about, by=crew.bob)
+    assert taken.done is None
+    assert crew.refused(lambda: crew.people.decide("thaw", about, by=crew.alice)) == "NOT_AN_OPERATOR"
+
+
+def test_an_unknown_kind_of_decision_is_refused(crew: Any) -> None:
+    assert crew.refused(lambda: crew.people.show("validate", {})) == "ACT_UNKNOWN"
+
+
+def test_nothing_is_kept_of_a_decision_that_was_refused(crew: Any) -> None:
+    about = frozen(crew)
+    with crew.program.store.snapshot() as tx:
+        before = ledger.head(tx)
+    crew.refused(lambda: crew.people.decide("thaw", about, by=crew.bob, on="a" * 64))
+    with crew.program.store.snapshot() as tx:
+        assert ledger.head(tx) == before
+
+
+def test_an_old_store_takes_only_what_stops_something(crew: Any) -> None:
+    """It may have forgotten who was revoked."""
+    about = frozen(crew)
+    hold = crew.people.decision(crew.people.show("hold", HOLD), crew.alice)
+    thaw = crew.people.decision(crew.people.show("thaw", about), crew.alice)
+    (crew.world.folder / "anchor.json").unlink()
+    assert crew.refused(lambda: crew.people.show("thaw", about)) == "STORE_NOT_CURRENT"
+    assert crew.refused(lambda: crew.people.hand_in("thaw", about, thaw)) == "STORE_NOT_CURRENT"
+    assert crew.people.hand_in("hold", HOLD, hold).done is not None
+
+
+def test_a_decision_is_used_up_in_the_transaction_that_carries_it_out(crew: Any) -> None:
+    about = frozen(crew)
+    first = crew.people.decide("thaw", about, by=crew.alice)
+    with crew.program.store.snapshot() as tx:
+        assert decisions.load(tx, first.decision).used_at is None
+    second = crew.people.decide("thaw", about, by=crew.bob)
+    with crew.program.store.snapshot() as tx:
+        for digest in (first.decision, second.decision):
+            assert decisions.load(tx, digest).used_at is not None

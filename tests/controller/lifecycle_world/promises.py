@@ -68,6 +68,15 @@ def the_list_names_exactly_the_known_tenancies(world: World) -> None:
     assert all(row.asked_index > known.touched_index for known in here.known.values())
 
 
+def no_later_tenancy_is_touched(world: World) -> None:
+    """Also one that ended has a grace and notices of its own."""
+    here = world.stored
+    if here.own is not None:
+        began = here.known[here.own].starts_at
+        later = {name for name, known in here.known.items() if known.starts_at > began}
+        assert not later, f"{later} may have begun since"
+
+
 def the_clocks_agree(world: World) -> None:
     """By the source's own time, and really: also where we were wrong from the start."""
     row = _asked_in_time(world, world.stored.newest_row(Question.CLOCK), "the clock")
@@ -262,6 +271,7 @@ def the_store_remembers_what_it_answered_for(world: World) -> None:
 _WHOEVER_IS_WIPED_HAS_LEFT: tuple[Promise, ...] = (
     every_tenancy_was_seen_ended,
     the_list_names_exactly_the_known_tenancies,
+    no_later_tenancy_is_touched,
     the_clocks_agree,
     the_tenant_is_cut_off,
     nobody_said_stop,

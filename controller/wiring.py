@@ -23,13 +23,15 @@ from controller.channels import Route
 from controller.channels.ssh import Endpoint, Patience, SshRoute
 from controller.channels.ssh_identity import from_ssh_agent
 from controller.command_template import CommandTemplate
-from controller.configuration import Configuration
+from controller.configuration import Configuration, SourceSettings
 from controller.home import Home
 from controller.keyring import Keyring
 from controller.machine import machine_id
 from controller.program import Documents, Program
 from controller.pseudonyms import Pseudonyms
 from controller.quarantine.command import CommandQuarantine
+from controller.sources import Source
+from controller.sources.agreeing import AgreeingSource, NamedSource
 from controller.sources.billing_database import BillingDatabase
 from controller.sources.sql_view import SqlViewSource
 from controller.store.anchor import AnchorKeeper
@@ -38,7 +40,8 @@ from controller.store.hosts import Host
 
 #: Trust root, table and policy have a few kilobytes each.
 MAX_DOCUMENT_BYTES = 1_500_000
-#: A question older than ten seconds is asked again (`pace`), so its answer must have come or failed by then.
+#: A question older than ten seconds is asked again (`pace`), so its answer must have come or failed by then,
+#: from however many sources it comes.
 SOURCE_TIMEOUT_SECONDS = 8.0
 
 
@@ -55,14 +58,11 @@ def wire(home: Home, configuration: Configuration, keyring: Keyring) -> Program:
         documents=documents,
         keyring=keyring,
         pseudonyms=Pseudonyms(keyring.pseudonym_key),
-        source=SqlViewSource(
-            database=BillingDatabase(url=configuration.source.url, timeout_seconds=SOURCE_TIMEOUT_SECONDS),
-            clock=_utc_now,
-            max_heartbeat_age=configuration.source.heartbeat_max_age,
-        ),
+        source=source_of(configuration, clock=_utc_now),
         quarantine=_quarantine(configuration),
         boot=_boot(configuration),
         notice=_notice(configuration),
+        alarm=_alarm(configuration),
         route=_routes(configuration, keyring),
         boot_folder=home.path / "run" / "boot",
         certificates_folder=home.certificates,
@@ -102,6 +102,26 @@ def _utc_now() -> datetime:
     return datetime.now(UTC)
 
 
+def source_of(configuration: Configuration, *, clock: Callable[[], datetime]) -> Source:
+    """[source], and every [[confirming_source]] beside it."""
+    patience = SOURCE_TIMEOUT_SECONDS / len(configuration.sources)
+    named = tuple(
+        NamedSource(name=settings.name, source=_sql_view(settings, clock, patience))
+        for settings in configuration.sources
+    )
+    return named[0].source if len(named) == 1 else AgreeingSource(sources=named, clock=clock)
+
+
+def _sql_view(
+    settings: SourceSettings, clock: Callable[[], datetime], patience_seconds: float
+) -> SqlViewSource:
+    return SqlViewSource(
+        database=BillingDatabase(url=settings.url, timeout_seconds=patience_seconds),
+        clock=clock,
+        max_heartbeat_age=settings.heartbeat_max_age,
+    )
+
+
 def _template(arguments: tuple[str, ...], timeout: timedelta) -> CommandTemplate:
     return CommandTemplate(arguments=arguments, timeout_seconds=timeout.total_seconds())
 
@@ -126,6 +146,13 @@ def _boot(configuration: Configuration) -> CommandBoot:
 
 def _notice(configuration: Configuration) -> CommandTemplate | None:
     settings = configuration.notice
+    if settings is None or settings.command is None:
+        return None
+    return _template(settings.command, settings.timeout)
+
+
+def _alarm(configuration: Configuration) -> CommandTemplate | None:
+    settings = configuration.alarm
     return None if settings is None else _template(settings.command, settings.timeout)
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from controller.sources import Source
+from controller.sources.agreeing import AgreeingSource, NamedSource
 from controller.sources.billing_database import BillingDatabase
 from controller.sources.simulated import SimulatedBilling
 from controller.sources.sql_view import SqlViewSource
@@ -117,10 +118,59 @@ class World:
     breaks: Callable[[], None]
 
 
-@pytest.fixture(params=["sql_view", "simulated"])
+@pytest.fixture(params=["sql_view", "simulated", "agreeing"])
 def world(request: pytest.FixtureRequest, tmp_path: Path) -> World:
     """host-1 is let to sub-1 and host-2 to sub-2, both active."""
-    return _of_file(tmp_path) if request.param == "sql_view" else _simulated()
+    match request.param:
+        case "sql_view":
+            return _of_file(tmp_path)
+        case "simulated":
+            return _simulated()
+        case _:
+            return _agreeing(tmp_path)
+
+
+def _agreeing(folder: Path) -> World:
+    """A database and a simulated one, to which always the same happens."""
+    worlds = (_of_file(folder), _simulated())
+    clock = worlds[1].clock
+
+    def both(name: str) -> Callable[..., None]:
+        def happen(*arguments: Any) -> None:
+            worlds[0].clock.now = clock.now
+            for world in worlds:
+                getattr(world, name)(*arguments)
+
+        return happen
+
+    def passes(seconds: float) -> None:
+        clock.now += timedelta(seconds=seconds)
+        worlds[0].clock.now = clock.now
+
+    named = (
+        NamedSource(name=name, source=world.source)
+        for name, world in zip(("billing", "crm"), worlds, strict=True)
+    )
+    return World(
+        source=AgreeingSource(sources=tuple(named), clock=clock),
+        clock=SharedClock(clock, passes),
+        **{name: both(name) for name in ("end", "renew", "says", "forget", "goes_stale", "breaks")},
+    )
+
+
+class SharedClock(Clock):
+    """One time for two worlds."""
+
+    def __init__(self, shown: Clock, passes: Callable[[float], None]) -> None:
+        self._shown = shown
+        self._passes = passes
+
+    @property
+    def now(self) -> datetime:  # type: ignore[override]
+        return self._shown.now
+
+    def passes(self, seconds: float) -> None:
+        self._passes(seconds)
 
 
 def _of_file(folder: Path) -> World:

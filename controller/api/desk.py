@@ -7,6 +7,7 @@ tables and never back into an answer.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -26,14 +27,15 @@ from controller.api.documents import (
     Status,
     Story,
 )
-from controller.api.lines import deprovision_line, host_line
+from controller.api.lines import alarm_line, deprovision_line, host_line, whole_seconds
 from controller.api.stories import certificate, story
 from controller.bundles import SignedFiles
 from controller.facts import Disposition
 from controller.ledger_check import checked
 from controller.pseudonyms import Pseudonyms
+from controller.records.names import split_address
 from controller.spool import Hint, HintEvent
-from controller.store import deprovisions, hints, hosts, ledger, log_rows, private
+from controller.store import alarms, deprovisions, hints, hosts, ledger, log_rows, private, sightings
 from controller.store.anchor import Comparison
 from controller.store.engine import Store
 from controller.store.hosts import DriveBasis, Host, HostFact
@@ -101,7 +103,7 @@ class Desk:
                     host_id=host_id,
                     serial=drive.serial,
                     salt=self.randomness(SALT_BYTES),
-                    basis=DriveBasis.DECLARED,
+                    basis=DriveBasis(drive.basis),
                     model=drive.model,
                     capacity_bytes=drive.capacity_bytes,
                     now=now,
@@ -116,12 +118,13 @@ class Desk:
                     random_bytes=self.randomness,
                     now=now,
                 )
+            sightings.assert_fields(tx, host_id, _asserted(new), source_digest=_digest(new), now=now)
             line = host_line(tx, hosts.load(tx, host_id))
         self.wake()
         return line
 
     def _host(self, new: NewHost, host_id: HostId, now: datetime) -> Host:
-        address, _, port = new.address.rpartition(":")
+        address, port = split_address(new.address)
         return Host(
             id=host_id,
             asset_tag=new.asset_tag,
@@ -131,8 +134,8 @@ class Desk:
             disposition=Disposition(new.disposition),
             customer_ref=None if new.customer is None else self.pseudonyms.customer(new.customer),
             salt=self.randomness(SALT_BYTES),
-            address=address.removeprefix("[").removesuffix("]"),
-            port=int(port),
+            address=address,
+            port=port,
             boot_parameters=new.parameters,
             quarantine_parameters=new.parameters,
             registered_at=now,
@@ -143,15 +146,19 @@ class Desk:
             return HostList(hosts=tuple(host_line(tx, host) for host in hosts.all_hosts(tx)))
 
     def status(self) -> Status:
-        """Every deprovision, newest first."""
+        """What alarms, and every deprovision, newest first."""
         with self.store.snapshot() as tx:
             names = {host.id: host.asset_tag for host in hosts.all_hosts(tx)}
-            lines = [deprovision_line(row, names[row.host]) for row in deprovisions.all_deprovisions(tx)]
+            rows = deprovisions.all_deprovisions(tx)
+            lines = [deprovision_line(tx, row, names[row.host]) for row in rows]
+            now = self.clock()
             return Status(
                 release=self.release,
+                now=whole_seconds(now),
                 is_frozen=self.anchor.compare(tx).is_frozen,
                 ledger_seq=ledger.head(tx)[0],
                 log_size=log_rows.size(tx),
+                alarms=tuple(alarm_line(each, now=now) for each in alarms.standing(tx)),
                 deprovisions=tuple(reversed(lines)),
             )
 
@@ -183,3 +190,15 @@ class Desk:
 
 def _facts(new: NewHost) -> tuple[HostFact, ...]:
     return tuple(HostFact(kind=fact.kind, value=fact.value) for fact in new.facts)
+
+
+def _asserted(new: NewHost) -> tuple[str, ...]:
+    """What an operator said of the host, under the names an import has for it."""
+    plain = ("site", "rack", "data_class", "disposition", "address")
+    named = [f"parameter.{name}" for name in new.parameters] + [f"fact.{fact.kind}" for fact in new.facts]
+    return (*plain, *(("customer",) if new.customer is not None else ()), *named)
+
+
+def _digest(new: NewHost) -> str:
+    """Names the entry as it was made. SHA-256 hex."""
+    return hashlib.sha256(new.model_dump_json().encode()).hexdigest()

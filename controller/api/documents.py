@@ -14,13 +14,11 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from certificate.identifiers import DeprovisionId, HostId
 from certificate.statements.statement import Count, Digest, KeyId, Purpose, Sentence, UtcSeconds, Word
 from certificate.statements.vocabulary import HostFactKind
+from controller.records.names import AgentAddress as AgentAddress
+from controller.records.names import AssetTag as AssetTag
+from controller.records.names import ParameterName as ParameterName
 from controller.spool import HintEvent, SubscriptionText
 
-#: A name that also stands in command lines and file names of the provider's.
-AssetTag = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:-]{0,119}$")]
-#: `127.0.0.1:22`, `[::1]:22`, `host-1.example:22`.
-AgentAddress = Annotated[str, StringConstraints(pattern=r"^(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9.-]+):[0-9]{1,5}$")]
-ParameterName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
 #: A name by which a file may be written into a folder: no path, not hidden.
 FileName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_][A-Za-z0-9._-]{0,150}$")]
 
@@ -66,6 +64,8 @@ class NewDrive(Document):
     serial: Word
     model: Word
     capacity_bytes: Count | None
+    #: The provider's own list, or an inventory before the host was let.
+    basis: Literal["declared", "intake"]
 
 
 class NewHost(Document):
@@ -123,17 +123,35 @@ class DeprovisionLine(Document):
     waits_for: str | None
     #: When it is looked at again without anybody asking.
     next_due_at: UtcSeconds | None
-    #: When the present state gives up and a person is asked.
+    #: When the present state gives up and a person is asked; a hold lets it wait for its review.
     deadline_at: UtcSeconds | None
 
 
+class AlarmLine(Document):
+    """Something that a person must hear of, and its remedy."""
+
+    kind: str
+    #: An id of ours, `stop 7`, the name of a source.
+    about: str
+    sentence: str
+    code: str
+    remedy: str
+    #: Since when it is so.
+    since: UtcSeconds
+    age_seconds: Count
+    #: When the [alarm] command called somebody; null before, and where none is configured.
+    called_at: UtcSeconds | None
+
+
 class Status(Document):
-    """The controller and every deprovision, newest first."""
+    """The controller, what alarms (the gravest first) and every deprovision, newest first."""
 
     release: str
+    now: UtcSeconds
     is_frozen: bool
     ledger_seq: Count
     log_size: Count
+    alarms: tuple[AlarmLine, ...]
     deprovisions: tuple[DeprovisionLine, ...]
 
 

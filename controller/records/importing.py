@@ -31,8 +31,8 @@ from controller.program import NONCE_BYTES, Program
 from controller.records.host_file import FileDrive, HostFile, HostRow, Problem, refuse
 from controller.records.names import join_address
 from controller.store import declarations, deprovisions, hosts, ledger, private, sightings
-from controller.store.events import HostsImported
 from controller.store.hosts import DriveBasis, Host, HostFact, HostField
+from controller.store.record_events import HostsImported
 
 SALT_BYTES = 32
 #: The kind under which a customer's plain name is kept (`store.private`).

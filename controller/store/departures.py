@@ -21,9 +21,9 @@ from controller.errors import Code
 from controller.store import hosts, ledger, private
 from controller.store.append_only import refuse_changes
 from controller.store.columns import METADATA, CanonicalJson, IdentifierType, UtcDateTime
-from controller.store.events import MediumRegistered
 from controller.store.hosts import Drive
 from controller.store.private import RandomBytes
+from controller.store.record_events import MediumRegistered
 
 media_departure = Table(
     "media_departure",

@@ -49,14 +49,8 @@ from controller.store.columns import (
     one_of,
     row_values,
 )
-from controller.store.events import (
-    DispositionDeclared,
-    DriveLeft,
-    DriveRecorded,
-    HostFactChanged,
-    HostFieldChanged,
-    HostRegistered,
-)
+from controller.store.events import DispositionDeclared, DriveRecorded, HostRegistered
+from controller.store.record_events import DriveLeft, HostFactChanged, HostFieldChanged
 
 
 class DriveBasis(StrEnum):

@@ -19,8 +19,8 @@ from certificate.identifiers import HostId
 from certificate.statements.vocabulary import HostFactKind
 from controller.store import hosts, ledger
 from controller.store.columns import METADATA, IdentifierType, UtcDateTime, digest_column, one_of
-from controller.store.events import HostSighted
 from controller.store.hosts import HostFact
+from controller.store.record_events import HostSighted
 
 
 class Provenance(StrEnum):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import re
+from enum import StrEnum
 from typing import Annotated
 
 import typer
@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from certificate.statements.people import DecisionKind
 from controller.api.documents import HostFact, HostLine, HostList, NewDrive, NewHost
-from controller.cli import text
+from controller.cli import host_drives, host_records, text
 from controller.cli.client import Client
 from controller.cli.command import application
 from controller.cli.deciding import decide
@@ -23,8 +23,19 @@ from controller.cli.options import (
     ReasonOption,
     located,
 )
+from controller.records.drive_text import read_drive
 
-app = application("Enter hosts, and list those on record.")
+app = application("Enter hosts, list those on record, and see what is missing.")
+app.command("import")(host_records.import_file)
+app.command("gaps")(host_records.gaps)
+app.add_typer(host_drives.app, name="drive")
+
+
+class DriveBasisWord(StrEnum):
+    """What may be asserted when a host is entered."""
+
+    DECLARED = "declared"
+    INTAKE = "intake"
 
 
 @app.command()
@@ -40,6 +51,9 @@ def add(
     data_class: Annotated[str, typer.Option(help="A class of the validation table.")] = "default",
     fact: Annotated[list[str] | None, typer.Option(help="KIND=VALUE, a sign of the host's identity.")] = None,
     drive: Annotated[list[str] | None, typer.Option(help="serial=S,model=M[,capacity_bytes=N].")] = None,
+    basis: Annotated[
+        DriveBasisWord, typer.Option(help="How the drives are known: your own list, or read at intake.")
+    ] = DriveBasisWord.DECLARED,
     parameter: Annotated[
         list[str] | None, typer.Option(help="NAME=VALUE, for the commands of quarantine and boot.")
     ] = None,
@@ -59,7 +73,7 @@ def add(
                 "address": address,
                 "parameters": dict(_pair(item, "--parameter") for item in parameter or ()),
                 "facts": tuple(_fact(item) for item in fact or ()),
-                "drives": tuple(_drive(item) for item in drive or ()),
+                "drives": tuple(_drive(item, basis) for item in drive or ()),
             }
         )
     except ValidationError as error:
@@ -116,18 +130,14 @@ def _fact(item: str) -> HostFact:
         raise _usage(error, "--fact") from None
 
 
-def _drive(item: str) -> NewDrive:
-    """A comma separates fields only before the next NAME=, because models contain commas."""
-    fields = dict(_pair(part, "--drive") for part in re.split(r",(?=[a-z_]+=)", item))
-    capacity = fields.pop("capacity_bytes", None)
-    if capacity is not None and not capacity.isdecimal():
-        raise typer.BadParameter(f"{capacity!r} is not a number of bytes", param_hint="--drive")
+def _drive(item: str, basis: DriveBasisWord) -> NewDrive:
     try:
-        return NewDrive.model_validate(
-            {**fields, "capacity_bytes": None if capacity is None else int(capacity)}
-        )
-    except ValidationError as error:
-        raise _usage(error, "--drive") from None
+        drive = read_drive(item)
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--drive") from None
+    return NewDrive(
+        serial=drive.serial, model=drive.model, capacity_bytes=drive.capacity_bytes, basis=basis.value
+    )
 
 
 def _json(**fields: str) -> str:

@@ -35,7 +35,7 @@ def new_host(**changes: Any) -> NewHost:
         "address": "[2001:db8::1]:2222",
         "parameters": {"port": "7"},
         "facts": (HostFact(kind=HostFactKind.DMI_UUID, value="4c4c4544"),),
-        "drives": (NewDrive(serial="SERIAL-4711", model="MODEL, 1", capacity_bytes=1000),),
+        "drives": (NewDrive(serial="SERIAL-4711", model="MODEL, 1", capacity_bytes=1000, basis="declared"),),
     }
     return NewHost(**(fields | changes))
 
@@ -161,7 +161,7 @@ def test_a_second_host_of_one_asset_tag_is_refused_whole(open_desk: Any) -> None
 
 
 def test_one_serial_twice_refuses_the_whole_host(open_desk: Any) -> None:
-    drive = NewDrive(serial="S1", model="M", capacity_bytes=None)
+    drive = NewDrive(serial="S1", model="M", capacity_bytes=None, basis="intake")
     with pytest.raises(Refused) as refused:
         open_desk.desk.add_host(new_host(drives=(drive, drive)))
     assert refused.value.code is Code.ALREADY_STORED

@@ -15,10 +15,14 @@ from hypothesis import strategies as st
 from certificate.errors import Malformed, Refused
 from certificate.identifiers import HostId
 from controller.errors import Code
-from controller.store import events, ledger, private
+from controller.store import events, ledger, private, record_events
 from controller.store.events import AnswerChanged, Event, StoreCreated
 
-ALL = [kind for kind in vars(events).values() if isinstance(kind, type) and issubclass(kind, Event)]
+ALL = [
+    kind
+    for kind in {**vars(events), **vars(record_events)}.values()
+    if isinstance(kind, type) and issubclass(kind, Event)
+]
 KINDS = [kind for kind in ALL if kind is not Event]
 
 FORBIDDEN = [

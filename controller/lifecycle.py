@@ -12,7 +12,8 @@ Rules this module holds:
   answered by a final `absent`, isolation undone *and read back*, then `cancelled`. Another live tenancy of
   the host, an unknown answer or a missing one neither cancels nor goes on. After that acknowledgement it
   alarms: no running command is interrupted, but no further irreversible start is acknowledged either.
-  An operator's `restore` goes the same way (`way_back`).
+  An operator's `restore` goes the same way (`way_back`). A host that was let again while its deprovision is
+  only scheduled goes to a person at once.
 - Out of `needs_operator` lead only commands of operators (`exits`). After `reprobe` the agent is asked and
   nothing is acknowledged any more.
 - Every running state has a deadline with its reason (`DEADLINES`); it leads to a person. Not from `erasing`
@@ -51,6 +52,7 @@ from controller.guards import (
     order_staleness,
     require,
 )
+from controller.guards.customer import is_earlier
 from controller.pace import questions, refuse, wait
 from controller.states import State
 from controller.way_back import CAME_BACK, give_back, is_restored, way_back, why_given_back
@@ -158,6 +160,8 @@ def questions_to_acknowledge(facts: Facts, now: datetime) -> tuple[Question, ...
 
 
 def _scheduled(facts: Facts, now: datetime) -> Decision:
+    if (again := _let_again(facts, now)) is not None:
+        return again
     if now < facts.grace_until:
         reason = f"grace until {facts.grace_until:%Y-%m-%d %H:%M:%SZ}"
         return wait(facts, now, reason, until=facts.grace_until)
@@ -172,6 +176,24 @@ def _scheduled(facts: Facts, now: datetime) -> Decision:
             ask=questions(guard for guard, _ in refused),
         )
     return Move(to=State.QUARANTINED, reason="grace is over and the tenant's side is read back as cut")
+
+
+def _let_again(facts: Facts, now: datetime) -> Move | None:
+    """To a person at once: somebody lives there now, on drives that nobody emptied, and a week of waiting
+    would only keep the next end of the host from being taken up.
+    """
+    own = facts.own_tenancy
+    if own is None:
+        return None
+    for other in facts.tenancies:
+        if other.tenancy == own.tenancy or is_earlier(other, own):
+            continue
+        if facts.answer(other, now) is Answer.ACTIVE:
+            reason = (
+                f"the host was let again ({other.tenancy}) before it was emptied; restore or close this one"
+            )
+            return Move(to=State.NEEDS_OPERATOR, reason=reason)
+    return None
 
 
 def _quarantined(facts: Facts, now: datetime) -> Decision:

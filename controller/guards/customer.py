@@ -148,7 +148,7 @@ class NoOtherTenancyTouchesTheHost:
                 Code.TENANCY_LIST_DIFFERS, f"{facts.tenancy} is not a tenancy of {facts.host} (any more)"
             )
         for other in facts.tenancies:
-            if other.tenancy != own.tenancy and not _is_earlier(other, own):
+            if other.tenancy != own.tenancy and not is_earlier(other, own):
                 raise Refused(
                     Code.TENANCY_REMAINS,
                     f"{other.tenancy} may have begun after {own.tenancy}; it has a grace of its own",
@@ -170,7 +170,8 @@ def _was_touched_since(tenancy: TenancyFacts, asked_at: datetime) -> bool:
     return any(instant is not None and instant >= asked_at for instant in touched)
 
 
-def _is_earlier(other: TenancyFacts, own: TenancyFacts) -> bool:
+def is_earlier(other: TenancyFacts, own: TenancyFacts) -> bool:
+    """Whether the other one is history: emptied together with the own, or before it."""
     if other.starts_at is None or own.starts_at is None:
         return False
     if other.starts_at < own.starts_at:

@@ -273,6 +273,33 @@ def test_another_live_tenancy_neither_cancels_nor_lets_go_on(story: Any) -> None
     assert set(decision.codes) == {"TENANCY_REMAINS"}
 
 
+@pytest.mark.parametrize("grace_hours", [-1, 1])
+def test_a_host_let_again_before_it_was_emptied_goes_to_a_person_at_once(
+    story: Any, grace_hours: int
+) -> None:
+    other = story.tenancy(
+        tenancy=story.LATER, starts_at=story.T0 - story.HOUR, latest=story.subscription(Answer.ACTIVE)
+    )
+    facts = story.facts(
+        State.SCHEDULED,
+        tenancies=(story.tenancy(), other),
+        grace_until=story.T0 + grace_hours * story.HOUR,
+    )
+    decision = decide(facts, story.T0)
+    assert isinstance(decision, Move)
+    assert decision.to is State.NEEDS_OPERATOR
+    assert "let again" in decision.reason
+
+
+@pytest.mark.parametrize("answer", [Answer.PENDING, Answer.UNKNOWN, Answer.ENDED])
+def test_a_host_that_may_be_let_again_waits(story: Any, answer: Answer) -> None:
+    other = story.tenancy(
+        tenancy=story.LATER, starts_at=story.T0 - story.HOUR, latest=story.subscription(answer)
+    )
+    decision = decide(story.facts(State.SCHEDULED, tenancies=(story.tenancy(), other)), story.T0)
+    assert isinstance(decision, Refuse)
+
+
 @pytest.mark.parametrize("state", REVERSIBLE)
 def test_a_renewal_does_not_cancel_while_the_store_may_be_old(story: Any, state: State) -> None:
     facts = restored(story, renewed(story, story.facts(state)))

@@ -143,6 +143,10 @@ class World(Kept):
         self.stored.disposition = disposition
         self.stored.declaration = DeclarationFacts(disposition=disposition, keyids=keyids)
 
+    def reply(self, row: Asked) -> dict[str, Any] | None:
+        """What the world says to a question now."""
+        return reply(self, row)
+
     # --- answers ----------------------------------------------------------------------------------------
 
     def store_answer(self, row: Asked, told: dict[str, Any]) -> None:
@@ -198,7 +202,7 @@ class World(Kept):
         work = self.queues[worker].pop(0)
         if isinstance(work, Question):
             rows = self.ask(work)
-            self.queues[worker][:0] = [(row, reply(self, row)) for row in rows] if not is_lost else []
+            self.queues[worker][:0] = [(row, self.reply(row)) for row in rows] if not is_lost else []
         elif work == "intend":
             self._intend(worker)
         elif work == "sign the checkpoint":

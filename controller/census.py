@@ -1,8 +1,8 @@
 """How much is said to end, counted from the store, and the breaker that is tripped over it.
 
-Rules: the source is asked for a census about once a minute; the breaker is judged in the transaction that
-would schedule an ending, and after each census; it is tripped once, and stands until two operators thaw it.
-What trips it says `breaker`.
+Rules: the source is asked for a census about once a minute by default; the breaker is judged in the
+transaction that would schedule an ending, and after each census; it is tripped once, and stands until two
+operators thaw it. What trips it says `breaker`.
 """
 
 from __future__ import annotations
@@ -21,8 +21,6 @@ from controller.store import deprovisions, observations, stops
 from controller.store.observations import StoredObservation
 from controller.store.stops import BREAKER_AUTHOR, StopKind
 
-#: Often enough that a bad import is counted before its endings are through their grace.
-CENSUS_EVERY = timedelta(minutes=1)
 #: A tripped breaker holds up every customer who really left: somebody looks at it within a day.
 REVIEW_AFTER = timedelta(days=1)
 
@@ -31,10 +29,10 @@ logger = structlog.get_logger(__name__)
 
 def take(program: Program) -> None:
     """Asks for a census when one is due, and trips the breaker over what was said."""
-    name = program.configuration.source.name
+    name, every = program.configuration.source.name, program.configuration.breaker.census_every
     with program.store.snapshot() as tx:
         latest = observations.latest(tx, Question.CENSUS, name)
-    if latest is not None and program.clock() - CENSUS_EVERY < latest.asked.asked_at <= program.clock():
+    if latest is not None and program.clock() - every < latest.asked.asked_at <= program.clock():
         return
     source.census(program)
     with program.store.transaction() as tx:

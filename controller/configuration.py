@@ -120,6 +120,10 @@ class Breaker(Table):
     heartbeat_missing_for: Annotated[Duration, Field(ge=timedelta(minutes=1), le=timedelta(hours=12))] = (
         timedelta(hours=1)
     )
+    #: Between two censuses: a bad import must be counted before its endings are through their grace.
+    census_every: Annotated[Duration, Field(ge=timedelta(seconds=1), le=timedelta(minutes=10))] = timedelta(
+        minutes=1
+    )
 
 
 class People(Table):

@@ -24,6 +24,9 @@ CREATE VIEW expunge_heartbeat AS SELECT at, (SELECT count(*) FROM contract) AS s
     (SELECT count(*) FROM placement) AS tenancies FROM pulse;
 """
 
+#: How the contracts of customers elsewhere begin.
+OTHERS = "sub-9"
+
 
 def now_text() -> str:
     return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
@@ -39,16 +42,30 @@ class Billing:
     def url(self) -> str:
         return f"sqlite:///{self.path}"
 
-    def create(self, placements: dict[str, str]) -> None:
-        """`placements`: server -> contract, each contract active for a year."""
+    def create(self, placements: dict[str, str], *, others: int = 0) -> None:
+        """`placements`: server -> contract, each contract active for a year. `others`: customers on servers
+        that are none of ours; without them one ending in four would look like a disaster.
+        """
+        elsewhere = {f"elsewhere-{number}": f"{OTHERS}{number}" for number in range(others)}
         with sqlite3.connect(self.path) as database:
             database.executescript(SCHEMA)
-            for server, contract in placements.items():
+            for server, contract in (placements | elsewhere).items():
                 database.execute("INSERT INTO contract VALUES (?, 'active', ?)", (contract, now_text()))
                 database.execute(
                     "INSERT INTO placement VALUES (?, ?, '2025-11-01T00:00:00Z', NULL)", (server, contract)
                 )
             database.execute("INSERT INTO pulse VALUES (?)", (now_text(),))
+        database.close()
+
+    def end_others(self, count: int) -> None:
+        """What a bad import does: so many customers at once have ended."""
+        with sqlite3.connect(self.path, timeout=10) as database:
+            database.execute(
+                "UPDATE contract SET status = 'ended', updated = ? WHERE number IN"
+                " (SELECT number FROM contract WHERE number LIKE ? AND status = 'active' LIMIT ?)",
+                (now_text(), f"{OTHERS}%", count),
+            )
+            database.execute("UPDATE pulse SET at = ?", (now_text(),))
         database.close()
 
     def set_state(self, contract: str, state: str) -> None:

@@ -87,6 +87,16 @@ class Lab:
         """What a command says on standard output. Raises Failed on an unexpected exit code and when
         the time is over.
         """
+        return self._done(*command, with_passphrase=with_passphrase, expect=expect).stdout
+
+    def refused(self, *command: str, expect: int = 3) -> str:
+        """The code with which a command with --json refuses. Raises Failed as `run` does."""
+        last = self._done(*command, expect=expect).stderr.splitlines()[-1]
+        return str(json.loads(last)["refused"]["code"])
+
+    def _done(
+        self, *command: str, with_passphrase: bool = False, expect: int
+    ) -> subprocess.CompletedProcess[str]:
         reader = self._passphrase_reader() if with_passphrase else None
         arguments = [*command, *(["--passphrase-fd", str(reader)] if reader is not None else [])]
         try:
@@ -108,7 +118,7 @@ class Lab:
         if done.returncode != expect:
             said = (done.stdout + done.stderr).strip()
             raise Failed(f"`{' '.join(command[:4])} ...` ended with {done.returncode}, not {expect}:\n{said}")
-        return done.stdout
+        return done
 
     def _passphrase_reader(self) -> int:
         reader, writer = os.pipe()

@@ -1,10 +1,12 @@
 """A switch: one port a host through which its tenant comes in. Closing a port really closes it.
 
     python -m demo.switch serve --control SOCKET --port HOST=FRONT:BACK ...
-    python -m demo.switch isolate | restore | read-back --control SOCKET --management HOST_SOCKET HOST
+    python -m demo.switch isolate | restore --control SOCKET HOST
+    python -m demo.switch read-back --front PORT --management HOST_SOCKET [--slow SECONDS]
 
 `serve` forwards FRONT to BACK on 127.0.0.1 for each host. `read-back` does not ask the switch what it
-believes: it knocks at the front port as a tenant would, and at the host's management controller as we would.
+believes: it knocks at the front port as a tenant would, and at the host's management controller as we would;
+some switches take their time.
 """
 
 from __future__ import annotations
@@ -138,6 +140,7 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--control", type=Path)
     parser.add_argument("--front", type=int)
     parser.add_argument("--management", type=Path)
+    parser.add_argument("--slow", type=float, default=0.0)
     parser.add_argument("--port", action="append", default=[], metavar="HOST=FRONT:BACK")
     arguments = parser.parse_intermixed_args(argv)
     if arguments.verb == "serve":
@@ -148,6 +151,7 @@ def main(argv: list[str]) -> int:
             ports[host] = Port(front=int(front), back=int(back))
         serve(arguments.control, ports)
     if arguments.verb == "read-back":
+        threading.Event().wait(arguments.slow)
         read_back(arguments.front, arguments.management)
         return 0
     return tell(arguments.control, arguments.verb, arguments.host)

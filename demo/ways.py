@@ -10,13 +10,18 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 
-#: DESIGN.md, "One deprovision": every state from ended to released, and a renewal during grace.
+#: DESIGN.md, "One deprovision": every state from ended to released.
+WHOLE_WAY = (
+    *("scheduled", "quarantined", "staged", "planned", "approved", "intended"),
+    *("erasing", "verified", "validated", "certified", "released"),
+)
+#: The customer of host 1 left, host 2's renews during grace, host 3 is wiped by hand, and the customer of
+#: host 4 renews when the order is signed already.
 WAYS = {
-    "host-1": (
-        *("scheduled", "quarantined", "staged", "planned", "approved", "intended"),
-        *("erasing", "verified", "validated", "certified", "released"),
-    ),
+    "host-1": WHOLE_WAY,
     "host-2": ("scheduled", "cancelled"),
+    "host-3": WHOLE_WAY,
+    "host-4": (*WHOLE_WAY[: WHOLE_WAY.index("intended") + 1], "cancelled"),
 }
 
 

@@ -1,0 +1,190 @@
+"""The story, chapter by chapter; what a chapter promises and does not see ends it (`Failed`)."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from typing import Any
+
+from demo.billing import Heartbeat
+from demo.lab import Failed, wait_until
+from demo.stage import CONTRACTS, EXPUNGE, OTHERS, SPARE, STAYS, Stage
+from demo.ways import WAYS
+
+#: Six times what all stories took on an idle machine of two cores.
+STORY_SECONDS = 180.0
+#: By this file an output folder is known as one of ours.
+POLICY_FILE = "demo-policy.json"
+#: More than a fifth of the provider's customers at once.
+BURST = OTHERS // 3
+
+__all__ = ["EXPUNGE", "POLICY_FILE", "Story"]
+
+
+class Story(Stage):
+    """Nine chapters and a stranger's look."""
+
+    def tell(self) -> None:
+        self.set_up()
+        with Heartbeat(self.billing):
+            self.hold()
+            self.customers_leave()
+            self.declare_the_spare()
+            self.wipe_by_hand()
+            self.release_the_hold()
+            self.renew_at_the_last_moment()
+            self.watch()
+            self.a_burst_of_endings()
+            self.collect()
+        self.check()
+
+    # --- chapters -------------------------------------------------------------------------------------------
+
+    def hold(self) -> None:
+        """One operator suffices to keep a host from being wiped."""
+        scope = ("--scope", "host=host-1", "--matter", "claim of a third party", "--review", "P30D")
+        self.act("anna", "holds", "set", *scope)
+        (stop,) = self.ask("holds", "list")["stops"]
+        self.say(f"host-1 is held by {stop['author']}: {stop['matter']}")
+
+    def customers_leave(self) -> None:
+        """Two subscriptions end; the customer of host 2 renews during grace."""
+        for host in ("host-1", "host-2"):
+            self.billing_says(CONTRACTS[host], "ended", hint="ended")
+        wait_until("both hosts are scheduled", lambda: self.look().keys() >= {"host-1", "host-2"})
+        self.billing_says(CONTRACTS["host-2"], "active", hint="renewed")
+
+    def declare_the_spare(self) -> None:
+        """A host that was never let becomes `stock` when two operators say so over an empty list."""
+        words = ("hosts", "declare", SPARE, "stock", "--reason", "spare", "--confirm", f"{SPARE} stock")
+        self.act("anna", *words, expect=4)
+        self.act("ben", *words)
+        (line,) = (line for line in self.ask("hosts", "list")["hosts"] if line["asset_tag"] == SPARE)
+        self.say(f"{SPARE}: declared {line['disposition']} by two operators; one was not enough")
+
+    def wipe_by_hand(self) -> None:
+        """Requested by one, refused to the same, approved by another."""
+        shown = self.ask("wipe", SPARE)
+        for sentence in shown["consequences"]:
+            self.say(f"wipe {SPARE}, shown only: {sentence}")
+        words = ("--confirm", f"{SPARE} {self.servers[SPARE].facts['chassis_serial'][-4:]}")
+        self.act(
+            "anna",
+            *("wipe", SPARE, "--request", "--reason", "back to the shelf", *words, "--wait", "PT60S"),
+            expect=4,
+        )
+        digest = self.ask("wipe", SPARE)["plan"]["digest"]
+        self.say(f"{SPARE}: anna requests the plan {digest[:16]}…")
+        code = self.refused("anna", "approve", digest, *words)
+        self.say(f"{SPARE}: anna approves her own request: exit 3, {code}")
+        self.act("ben", "approve", digest, *words)
+        self.say(f"{SPARE}: ben approves the plan {digest[:16]}…")
+
+    def release_the_hold(self) -> None:
+        """Grace is long over; the hold alone kept host 1. It takes two to release it."""
+        (line,) = (line for line in self.ask("status")["deprovisions"] if line["host"] == "host-1")
+        if line["state"] != "scheduled" or "HELD" not in str(line["waits_for"]):
+            raise Failed(f"host-1 should be held: {json.dumps(line)}")
+        self.say(f"host-1 waits: {line['waits_for']}")
+        (stop,) = self.ask("holds", "list")["stops"]
+        number = str(stop["number"])
+        words = ("holds", "release", number, "--reason", "withdrawn", "--confirm", f"hold {number}")
+        self.act("anna", *words, expect=4)
+        self.act("ben", *words)
+        self.say("host-1: the hold is released by two operators; one was not enough")
+
+    def renew_at_the_last_moment(self) -> None:
+        """Host 4 has a signed and logged order when its customer renews."""
+        self.billing_says(CONTRACTS["host-4"], "ended", hint="ended")
+        self.await_state("host-4", "intended")
+        self.billing_says(CONTRACTS["host-4"], "active", hint="renewed")
+
+    def watch(self) -> None:
+        """Until every story has ended as promised. Raises Failed at the first step aside."""
+        wait_until(
+            "every host is where it should be",
+            lambda: self.look() == WAYS,
+            patience_seconds=STORY_SECONDS,
+            every_seconds=1.0,
+        )
+        for row in self.ask("status")["deprovisions"]:
+            self.say(f"{row['host']}: {row['state']}: {row['sentence']}")
+
+    def a_burst_of_endings(self) -> None:
+        """A bad import ends every third customer, the one on host 2 among them. Nobody believes it."""
+        self.billing.end_others(BURST)
+        self.say(f"billing: {BURST} customers have ended at once, says a bad import")
+        wait_until("the breaker trips", lambda: bool(self._breakers()), every_seconds=0.5)
+        (stop,) = self._breakers()
+        self.say(f"the breaker tripped: {stop['matter']}")
+        self.billing_says(CONTRACTS["host-2"], "ended", hint="ended")
+        wait_until("the hint about host 2 was looked at", self._asked_since_the_burst, every_seconds=0.5)
+        if self.look() != WAYS:
+            raise Failed("a host was scheduled while the breaker stood")
+        self.say("host-2: nothing is scheduled while the breaker stands")
+
+    def _breakers(self) -> list[Any]:
+        return [stop for stop in self.ask("holds", "list")["stops"] if stop["kind"] == "breaker"]
+
+    def _asked_since_the_burst(self) -> bool:
+        """Whether the ledger tells of another answer about the subscription of host 2."""
+        events = map(json.loads, self.expunge("ledger", "export", "--home", str(self.home)).splitlines())
+        told = [event["kind"] for event in events if event["kind"] in {"stopped", "answer-changed"}]
+        return "answer-changed" in told[len(told) - told[::-1].index("stopped") :]
+
+    # --- a stranger's look ----------------------------------------------------------------------------------
+
+    def collect(self) -> None:
+        """What the provider hands out, written to the output folder."""
+        shutil.rmtree(self.out, ignore_errors=True)
+        (self.out / "certificates").mkdir(parents=True)
+        shutil.copy(self.home / "policy" / "verify.json", self.out / POLICY_FILE)
+        for host, stays in STAYS.items():
+            if not stays:
+                self.expunge(
+                    *("certificate", self.deprovisions[host], "--home", str(self.home)),
+                    *("--out", str(self.out / "certificates")),
+                )
+        (self.out / "ledger.jsonl").write_text(self.expunge("ledger", "export", "--home", str(self.home)))
+        shutil.copy(self.home / "trust" / "root.json", self.out / "trust-root.json")
+        shutil.copy(self.home / "trust" / "issuer.pem", self.out / "issuer.pem")
+
+    def check(self) -> None:
+        """The drives, what was handed out, the certificates."""
+        self.look_at_drives()
+        self.look_for_private_words()
+        self._verify()
+
+    def look_at_drives(self) -> None:
+        """Whether the texts of those who left are gone from the drives and the others' are not."""
+        for name, server in self.servers.items():
+            before, after = self.planted[name], server.occurrences()
+            self.say(f"{name}: its tenant's text stands on the drive {after} times (before: {before})")
+            if not before or after != (before if STAYS[name] else 0):
+                raise Failed(
+                    f"{name}: the text of its tenant should {'still' if STAYS[name] else 'not'} be there"
+                )
+
+    def look_for_private_words(self) -> None:
+        """Whether anything that is handed out names a customer, a subscription, a host or a drive."""
+        words = {*CONTRACTS.values()}
+        for server in self.servers.values():
+            words |= {server.name, server.customer, server.serial, *server.facts.values()}
+        files = [path for path in self.out.rglob("*") if path.is_file()]
+        found = [
+            f"{word} in {path.name}" for path in files for word in words if word.encode() in path.read_bytes()
+        ]
+        self.say(f"private words: {len(words)} sought in {len(files)} files, found: {len(found)}")
+        if not files or found:
+            raise Failed("; ".join(["private words in what is handed out", *found]))
+
+    def _verify(self) -> None:
+        """Refused under the policy for real machines, accepted under the demonstration's own."""
+        bundles = sorted(str(path) for path in (self.out / "certificates").glob("*.bundle.json"))
+        if len(bundles) != list(STAYS.values()).count(False):
+            raise Failed(f"{len(bundles)} certificates were written")
+        root, policy = str(self.out / "trust-root.json"), str(self.out / POLICY_FILE)
+        refused = json.loads(self.expunge("verify", *bundles, "--trust", root, "--json", expect=1))
+        for answer in refused["files"]:
+            self.say(f"verify without a policy: exit {refused['exit']}, {answer['code']}: {answer['reason']}")
+        print(self.expunge("verify", *bundles, "--trust", root, "--policy", policy), flush=True)

@@ -22,7 +22,7 @@ from certificate.commitment import host_commitment, host_fact_commitment, medium
 from certificate.errors import Refused
 from certificate.identifiers import DeprovisionId
 from certificate.messages import DriveReport, InventoryAnswer
-from certificate.statements.medium import Host, HostFact
+from certificate.statements.medium import MIN_HOST_FACTS, Host, HostFact
 from certificate.statements.plan import Plan, PlannedMedium
 from certificate.statements.statement import NOT_OBSERVED
 from certificate.statements.validation import ValidationTable
@@ -52,7 +52,12 @@ class KnownHost:
     data_class: str
 
     def named(self) -> Host:
-        """The host as documents name it: commitments only."""
+        """The host as documents name it: commitments only. Raises Refused(IDENTITY_UNPROVEN) with fewer facts
+        than a document asks for.
+        """
+        if len(self.facts) < MIN_HOST_FACTS:
+            reason = f"{len(self.facts)} facts on record identify it, {MIN_HOST_FACTS} are needed"
+            raise Refused(Code.IDENTITY_UNPROVEN, reason)
         facts = tuple(
             HostFact(
                 kind=HostFactKind(kind),

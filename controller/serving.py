@@ -13,7 +13,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Protocol
 
 import structlog
@@ -22,6 +22,7 @@ from certificate.errors import Code as CertificateCode
 from certificate.errors import Refused
 from certificate.keys import PublicKey
 from certificate.log.note import ED25519
+from certificate.statements import Purpose
 from certificate.trust import TrustRoot
 from controller.api import webhook
 from controller.api.desk import Desk
@@ -29,7 +30,7 @@ from controller.api.listener import Served, tcp_socket, unix_socket
 from controller.api.routers import routers
 from controller.api.server import application
 from controller.bundles import SignedFiles
-from controller.configuration import Configuration
+from controller.configuration import Configuration, Lifecycle
 from controller.errors import Code
 from controller.home import Home
 from controller.keyring import Keyring
@@ -39,6 +40,11 @@ from controller.spool import Hint, HintEvent, Spool
 
 #: A hook that could not reach a running `serve` in time leaves its hint in the spool; nobody waits longer.
 SPOOL_EVERY_SECONDS = 20.0
+
+#: Long enough that somebody notices a mistaken ending before the host is taken away, and that the call of
+#: whoever lost it is answered before the host is read. Seconds are for demonstrations, which say so.
+LEAST_GRACE_FLOOR = timedelta(hours=1)
+LEAST_DWELL_FLOOR = timedelta(minutes=10)
 
 logger = structlog.get_logger(__name__)
 
@@ -110,13 +116,16 @@ def serve(
 def check_agreement(root: TrustRoot, configuration: Configuration, keyring: Keyring) -> None:
     """Refuses unless configuration and keys are those that the trust root speaks of.
 
-    Raises Refused: CONFIGURATION_INVALID for another domain, KEY_UNTRUSTED for another key.
+    Raises Refused: CONFIGURATION_INVALID for another domain or, in production, floors of a demonstration;
+    KEY_UNTRUSTED for another key.
     """
     if configuration.provider.domain != root.domain:
         raise Refused(
             Code.CONFIGURATION_INVALID,
             f"provider.domain is {configuration.provider.domain}, the trust root is {root.domain}'s",
         )
+    if root.purpose is Purpose.PRODUCTION:
+        _require_floors(configuration.lifecycle)
     trusted = {key.public.raw for key in root.keys} | {
         PublicKey.from_hex(key.public_key).raw for key in root.log.keys if key.signature_type == ED25519
     }
@@ -126,6 +135,18 @@ def check_agreement(root: TrustRoot, configuration: Configuration, keyring: Keyr
             raise Refused(
                 CertificateCode.KEY_UNTRUSTED,
                 f"keys/{name} is {public.keyid}, which the trust root does not list",
+            )
+
+
+def _require_floors(lifecycle: Lifecycle) -> None:
+    for name, floor, least in (
+        ("grace_floor", lifecycle.grace_floor, LEAST_GRACE_FLOOR),
+        ("dwell_floor", lifecycle.dwell_floor, LEAST_DWELL_FLOOR),
+    ):
+        if floor < least:
+            raise Refused(
+                Code.CONFIGURATION_INVALID,
+                f"lifecycle.{name} is {floor}; under a production trust root it is {least} at least",
             )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from fastapi import APIRouter
 
-from controller.api import approvals, attention, decisions, host_records, wipes
+from controller.api import approvals, attention, decisions, host_records, notices, wipes
 from controller.program import Program
 
 #: One line a room.
@@ -16,6 +16,7 @@ ROOMS = (
     approvals.router,
     wipes.router,
     attention.router,
+    notices.router,
 )
 
 

@@ -53,7 +53,7 @@ def story(tx: Connection, key: DeprovisionId, *, source: str, policy: Mapping[st
     plan = plans.current(tx, key, attempt=row.attempt)
     told = orders.of_deprovision(tx, key)
     return Story(
-        line=deprovision_line(row, hosts.load(tx, row.host).asset_tag),
+        line=deprovision_line(tx, row, hosts.load(tx, row.host).asset_tag),
         needs=_needs(row),
         policy_version=row.policy_version,
         policy_digest=row.policy_digest,

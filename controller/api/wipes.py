@@ -83,7 +83,7 @@ def told(tx: Connection, program: Program, asset_tag: str) -> WipeProspect:
         in_the_way=_in_the_way(facts),
         refusals=tuple(_line(refused) for refused in _refusals(seen, program)),
         consequences=CONSEQUENCES,
-        deprovision=None if seen.live is None else deprovision_line(seen.live, seen.host.asset_tag),
+        deprovision=None if seen.live is None else deprovision_line(tx, seen.live, seen.host.asset_tag),
         plan=_plan(tx, seen, program),
     )
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 
 from certificate.statements.statement import time_text
 from controller.api.documents import (
+    AlarmLine,
     CommandLine,
     DeprovisionLine,
     Ground,
@@ -49,13 +50,39 @@ def status(answer: Status) -> str:
         f"expunge {answer.release}, {'FROZEN' if answer.is_frozen else 'running'}; "
         f"ledger {answer.ledger_seq}, log {answer.log_size}"
     )
+    parts = [head, *(_alarm(line) for line in answer.alarms)]
     if not answer.deprovisions:
-        return f"{head}\nno deprovision"
+        return "\n".join([*parts, "no deprovision"])
     rows = [
-        (line.host, line.state, waiting(line), time_text(line.changed_at), line.deprovision)
+        (
+            line.host,
+            line.state,
+            waiting(line),
+            age((answer.now - line.changed_at).total_seconds()),
+            "-" if line.deadline_at is None else time_text(line.deadline_at),
+            line.deprovision,
+        )
         for line in answer.deprovisions
     ]
-    return f"{head}\n{table(('HOST', 'STATE', 'WAITS FOR', 'SINCE', 'DEPROVISION'), rows)}"
+    return "\n".join([*parts, table(("HOST", "STATE", "WAITS FOR", "AGE", "DEADLINE", "DEPROVISION"), rows)])
+
+
+def _alarm(line: AlarmLine) -> str:
+    called = "" if line.called_at is None else f", called {time_text(line.called_at)}"
+    return (
+        f"ALARM {line.kind} ({line.about}), for {age(line.age_seconds)}{called}: {line.sentence}\n"
+        f"  {line.code}: {line.remedy}"
+    )
+
+
+def age(seconds: float) -> str:
+    """`3d 4h`, `2h 5m`, `7m 1s`: the two greatest parts; nothing is older than it was."""
+    minutes, left = divmod(max(0, int(seconds)), 60)
+    hours, minutes = divmod(minutes, 60)
+    days, hours = divmod(hours, 24)
+    if days:
+        return f"{days}d {hours}h"
+    return f"{hours}h {minutes}m" if hours else f"{minutes}m {left}s"
 
 
 def waiting(line: DeprovisionLine) -> str:

@@ -12,6 +12,7 @@ from controller.people.acts.release_hold import ReleaseHold
 from controller.people.acts.remove import RemoveDrive
 from controller.people.acts.revoke import Revoke
 from controller.people.acts.thaw import Thaw
+from controller.people.acts.waive_notice import WaiveNotice
 from controller.people.acts.wipe import Wipe
 
 #: One line an act.
@@ -27,6 +28,7 @@ ACTS: dict[DecisionKind, Act] = {
     DecisionKind.REMOVE: RemoveDrive(),
     DecisionKind.WIPE: Wipe(),
     DecisionKind.EXIT: Leave(),
+    DecisionKind.WAIVE_NOTICE: WaiveNotice(),
 }
 
 __all__ = ["ACTS"]

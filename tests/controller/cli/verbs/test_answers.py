@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ import pytest
 
 from certificate.identifiers import DeprovisionId, HostId
 from controller.api.documents import (
+    AlarmLine,
     CertificateFile,
     CertificateFiles,
     CommandLine,
@@ -43,7 +44,25 @@ LINE = DeprovisionLine(
     next_due_at=None,
     deadline_at=AT,
 )
-STATUS = Status(release="0.0.test", is_frozen=True, ledger_seq=17, log_size=4, deprovisions=(LINE,))
+ALARM = AlarmLine(
+    kind="needs_operator",
+    about=KEY,
+    sentence="host-1: one drive more than on record",
+    code="PERSON_MUST_DECIDE",
+    remedy="Only a command leads on.",
+    since=AT,
+    age_seconds=183_900,
+    called_at=AT,
+)
+STATUS = Status(
+    release="0.0.test",
+    now=AT + timedelta(hours=3, minutes=5),
+    is_frozen=True,
+    ledger_seq=17,
+    log_size=4,
+    alarms=(ALARM,),
+    deprovisions=(LINE,),
+)
 STORY = Story(
     line=LINE,
     needs=RefusalLine(code="DRIVES_DIFFER", reason="one more", remedy="Compare the drives."),
@@ -129,7 +148,10 @@ def test_status_tells_the_same_as_text_and_as_json(telling: Any, expunge: Any) -
     home = ("--home", telling.home.path)
     assert Status.model_validate_json(expunge("status", *home, "--json").out) == STATUS
     shown = expunge("status", *home).out
-    for value in ("FROZEN", "ledger 17", "log 4", "host-1", "needs_operator", LINE.waits_for, KEY):
+    told = ("FROZEN", "ledger 17", "log 4", "host-1", "needs_operator", LINE.waits_for, KEY)
+    waits = ("3h 5m", "2026-11-20T12:00:00Z")
+    alarm = ("ALARM needs_operator", "2d 3h", ALARM.sentence, ALARM.code, ALARM.remedy)
+    for value in (*told, *waits, *alarm):
         assert value in shown
 
 

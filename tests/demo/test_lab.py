@@ -102,7 +102,7 @@ def test_a_demonstration_that_is_terminated_ends_its_processes(tmp_path: Path) -
     ) as process:
         assert process.stdout is not None
         for line in process.stdout:
-            if "is ended" in line:  # everything is up: switch, machines, serve
+            if "is held by" in line:  # everything is up: switch, machines, serve
                 break
         assert len(children_in(tmp_path)) >= 4
         process.send_signal(signal.SIGTERM)

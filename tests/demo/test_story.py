@@ -8,24 +8,25 @@ from pathlib import Path
 
 import pytest
 
-from demo.__main__ import Story
 from demo.lab import Failed
+from demo.stage import STAYS
+from demo.story import Story
 
 CAPACITY_BYTES = 1024 * 1024
 
 
 @pytest.fixture
 def story(tmp_path: Path) -> Iterator[Story]:
-    """Two machines whose drives hold their tenants' text, and nothing that runs."""
+    """Machines whose drives hold their tenants' text, and nothing that runs."""
     story = Story(out=tmp_path / "out")
-    for server in (story.leaver, story.stayer):
+    for server in story.servers.values():
         server.build(capacity_bytes=CAPACITY_BYTES)
         story.planted[server.name] = server.occurrences()
     yield story
     story.lab.remove()
 
 
-@pytest.mark.parametrize("host", ["host-1", "host-2"])
+@pytest.mark.parametrize("host", STAYS)
 def test_text_that_was_never_planted_proves_nothing(story: Story, host: str) -> None:
     story.planted[host] = 0
     with pytest.raises(Failed, match="text of its tenant"):
@@ -39,9 +40,10 @@ def test_a_drive_that_still_shows_the_leavers_text_fails(story: Story) -> None:
 
 
 def test_a_drive_that_lost_the_stayers_text_fails(story: Story, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(story.leaver, "occurrences", lambda: 0)
+    for host in ("host-1", "host-3"):
+        monkeypatch.setattr(story.servers[host], "occurrences", lambda: 0)
     story.look_at_drives()
-    monkeypatch.setattr(story.stayer, "occurrences", lambda: story.planted["host-2"] - 1)
+    monkeypatch.setattr(story.servers["host-2"], "occurrences", lambda: story.planted["host-2"] - 1)
     with pytest.raises(Failed, match="host-2: the text of its tenant should still be there"):
         story.look_at_drives()
 
@@ -52,7 +54,7 @@ def test_a_private_word_in_what_is_handed_out_fails(story: Story, word: str) -> 
     folder.mkdir(parents=True)
     (folder / "a.json").write_text("{}")
     story.look_for_private_words()
-    (folder / "a.json").write_text(json.dumps({"x": getattr(story.stayer, word)}))
+    (folder / "a.json").write_text(json.dumps({"x": getattr(story.servers["host-2"], word)}))
     with pytest.raises(Failed, match=r"private words in what is handed out.* in a\.json"):
         story.look_for_private_words()
 

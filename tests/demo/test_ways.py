@@ -48,7 +48,8 @@ def test_the_beginning_of_a_promised_way_has_not_strayed() -> None:
         ("host-1", ("scheduled", "cancelled")),
         ("host-1", (*WAYS["host-1"], "scheduled")),
         ("host-2", ("scheduled", "quarantined")),
-        ("host-3", ("scheduled",)),
+        ("host-4", (*WAYS["host-4"][:6], "erasing")),
+        ("host-5", ("scheduled",)),
     ],
 )
 def test_a_step_aside_is_noticed(host: str, way: tuple[str, ...]) -> None:

@@ -49,6 +49,7 @@ from controller.guards import (
     GUARDS_TO_STAGE,
     Guard,
     failing,
+    is_of_an_earlier_epoch,
     order_staleness,
     require,
 )
@@ -141,6 +142,8 @@ def may_acknowledge(
         raise Refused(Code.NOT_ERASING, f"{order.order} is only asked about since it needed an operator")
     if token != order.token or boot_id != order.boot_id:
         raise Refused(Code.NOT_THIS_ORDER, f"{step!r} is of another token or boot than {order.order}")
+    if is_of_an_earlier_epoch(facts):
+        raise Refused(Code.NOT_THIS_ORDER, f"{order.order} was made before the store was reconciled")
     require(GUARDS_TO_CONCLUDE, facts, now)
     if not is_irreversible:
         return

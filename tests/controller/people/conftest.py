@@ -14,7 +14,7 @@ from certificate.errors import Refused
 from certificate.identifiers import DeprovisionId
 from certificate.keys import PrivateKey
 from certificate.statements.vocabulary import Trigger
-from controller import intake
+from controller import intake, manual
 from controller.configuration import People
 from controller.states import State
 from controller.store import deprovisions, hosts, tenancies
@@ -72,8 +72,10 @@ def waiting(crew: Crew) -> Crew:
     world._beat()
     intake.learn(program)
     world._beat("ended")
-    with program.store.transaction() as tx:
+    with program.store.snapshot() as tx:
         (host,) = hosts.all_hosts(tx)
+    manual.ask(program, host)
+    with program.store.transaction() as tx:
         (tenancy,) = tenancies.of_host(tx, host.id)
         deprovisions.schedule(
             tx,

@@ -26,9 +26,11 @@ def behind(crew: Any) -> set[str]:
     return {each.keyid for each in found}
 
 
-def proceed(crew: Any) -> State:
-    """As far as it goes by itself while nobody signs more, and at most up to the order."""
-    crew.world.run(until=lambda world: world.state is not State.PLANNED)
+def proceed(crew: Any, *, until: State = State.APPROVED) -> State:
+    """What it comes to in a few rounds, with a little time between them."""
+    for _ in range(8):
+        crew.world.step(lambda world: world.state is until)
+        crew.pass_time(6 * SECOND)
     state: State = crew.world.state
     return state
 
@@ -129,8 +131,7 @@ def test_a_revocation_before_the_order_is_sent_keeps_it_from_being_sent(waiting:
     waiting.people.approve(by=waiting.bob)
     waiting.world.run(until=lambda world: world.state is State.INTENDED)
     waiting.people.decide("revoke", {"keyid": waiting.bob.public.keyid}, by=waiting.alice)
-    waiting.world.run(until=lambda world: world.state is State.ERASING)
-    assert waiting.world.state is not State.ERASING
+    assert proceed(waiting, until=State.ERASING) is State.INTENDED
     assert waiting.world.drive_text_count() > 0
 
 

@@ -381,3 +381,19 @@ def test_what_both_sign_holds_still_while_the_frozen_store_goes_on_observing(pro
     assert taking_over.show(provider.world.program).matter.on == before
     provider.wait(ORDER_LIFE)
     assert provider.sign(1).done is not None
+
+
+def test_an_operators_act_whose_anchor_cannot_be_written_is_not_answered(idle: Provider, mocker: Any) -> None:
+    people = idle.people_of(idle.world.program)
+    mocker.patch("controller.store.anchor.write_durably", side_effect=OSError("disk full"))
+    with pytest.raises(OSError, match="disk full"):
+        people.decide("freeze", {}, by=idle.world.operators[0])
+    mocker.stopall()
+    older(idle)
+    idle.sign(0)
+    idle.wait(ORDER_LIFE)
+    mocker.patch("controller.store.anchor.write_durably", side_effect=OSError("disk full"))
+    with pytest.raises(OSError, match="disk full"):
+        idle.sign(1)
+    mocker.stopall()
+    assert idle.comparison.is_frozen

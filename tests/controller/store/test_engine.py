@@ -124,6 +124,39 @@ def test_commits_are_counted_before_the_anchor_and_failures_are_not(scene: Any) 
     counted.close()
 
 
+def test_a_caller_goes_on_only_after_commit_and_anchor_are_on_disk(scene: Any) -> None:
+    """DESIGN, rule 7: an operator's act is answered only after the copy outside is written."""
+    told: list[str] = []
+
+    class Watched:
+        """The keeper, with a note of what was done when."""
+
+        def look(self) -> bytes | None:
+            found: bytes | None = scene.keeper.look()
+            return found
+
+        def before_commit(self, tx: Any) -> Any:
+            told.append("about to commit")
+            return scene.keeper.before_commit(tx)
+
+        def after_commit(self, head: Any) -> None:
+            with reader.snapshot() as tx:
+                assert read_head(tx) == head
+            told.append("committed")
+            scene.keeper.after_commit(head)
+            told.append("anchored")
+
+    reader = open_store(scene.path, is_read_only=True)
+    watched = open_store(scene.path, anchoring=Watched())
+    with watched.transaction() as tx:
+        identity.begin_epoch(tx, above=0, machine_id=identity.load(tx).machine_id, now=scene.at())
+        told.append("decided")
+    told.append("answered")
+    assert told == ["decided", "about to commit", "committed", "anchored", "answered"]
+    for store in (reader, watched):
+        store.close()
+
+
 def test_a_path_with_signs_that_mean_something_in_an_address_is_opened_as_it_is(tmp_path: Path) -> None:
     from controller.store import create_store
 

@@ -7,7 +7,6 @@ from typing import Any
 
 from controller.facts import Effect
 from controller.store import effects_begun, ledger
-from controller.store.effects_begun import NoticeKind
 
 
 def test_the_newest_beginning_of_each_effect_counts_by_attempt_or_over_all(scene: Any) -> None:
@@ -26,15 +25,3 @@ def test_the_newest_beginning_of_each_effect_counts_by_attempt_or_over_all(scene
         assert effects_begun.begun(tx, key, attempt=1) == {Effect.ISOLATE: scene.at(5)}
         assert effects_begun.begun(tx, key, attempt=3) == {}
         assert [event.kind for event in ledger.events(tx)].count("effect-begun") == 4
-
-
-def test_notices_are_settled_by_digest(scene: Any) -> None:
-    key = scene.deprovision()
-    with scene.store.transaction() as tx:
-        for kind in NoticeKind:
-            digest = scene.digest(kind)
-            effects_begun.settle_notice(tx, key, kind=kind, record_digest=digest, now=scene.at())
-        found = effects_begun.notices_of(tx, key)
-    assert [(one.kind, one.record_digest) for one in found] == [
-        (kind, scene.digest(kind)) for kind in NoticeKind
-    ]

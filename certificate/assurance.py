@@ -92,6 +92,10 @@ KEY_LIMIT: Final = (
     "Strength, origin and module validation of the media key, and that nothing was stored before it existed, "
     "were not observed."
 )
+COPIES_LIMIT: Final = (
+    "Copies outside this medium are not covered: backups, replicas, snapshots, and copies of keys or of"
+    " encryption headers."
+)
 ESCROW_LIMIT: Final = "It is not known whether a copy of the media key exists outside the drive."
 UNALLOCATED_LIMIT: Final = "Capacity in no namespace holds no marker: of it only the drive's word is known."
 ATTACHED_LIMIT: Final = "The agent was restarted during the erase and observed its end only."
@@ -476,6 +480,7 @@ def _limits(
     yield CELLS_LIMIT
     yield FIRMWARE_LIMIT
     yield START_LIMIT
+    yield COPIES_LIMIT
     if grade is Grade.DEVICE_REPORTED:
         yield REPORTED_LIMIT
     if technique is Technique.NVME_SANITIZE_CRYPTO:

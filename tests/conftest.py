@@ -103,17 +103,6 @@ def people(loaded: Callable[[str, Path], ModuleType]) -> ModuleType:
     return loaded("expunge_tests_people", Path(__file__).with_name("people.py"))
 
 
-@pytest.fixture(scope="session")
-def people_of(loaded: Callable[[str, Path], ModuleType]) -> Callable[[Any], Any]:
-    """Operators who sign over a running program (tests/signing.py): `people_of(world.program)`."""
-    module = loaded("expunge_tests_signing", Path(__file__).with_name("signing.py"))
-
-    def make(program: Any) -> Any:
-        return module.People(program=program)
-
-    return make
-
-
 @pytest.fixture
 def found_world(provider: ModuleType, tmp_path: Path) -> Iterator[Callable[..., Any]]:
     """Makes worlds, and ends what runs in them. In memory where that is possible: a killed process loses
@@ -152,3 +141,29 @@ def world_in(world: Any) -> Callable[[State], Any]:
         return world
 
     return reach
+
+
+@pytest.fixture(scope="session")
+def signing(loaded: Callable[[str, Path], ModuleType]) -> ModuleType:
+    """Operators who sign over a running program (tests/signing.py)."""
+    return loaded("expunge_tests_signing", Path(__file__).with_name("signing.py"))
+
+
+@pytest.fixture(scope="session")
+def people_of(signing: ModuleType) -> Callable[[Any], Any]:
+    """Those who sign over a running program: `people_of(world.program)`."""
+    return lambda program: signing.People(program=program)
+
+
+@pytest.fixture
+def crew(world: Any, signing: ModuleType) -> Any:
+    """A provider and the two operators of its trust root."""
+    alice, bob = world.operators
+    return signing.Crew(world=world, people=signing.People(program=world.program), alice=alice, bob=bob)
+
+
+@pytest.fixture
+def waiting(crew: Any, signing: ModuleType) -> Any:
+    """The same, with a wipe by hand in *planned*: nothing but people is missing."""
+    signing.begin_by_hand(crew)
+    return crew

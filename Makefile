@@ -27,7 +27,7 @@ bench: $(STAMP) ## ratios in one run; recorded by hand in docs/benchmarks.md
 	PYTHONPATH=. $(BIN)/python tests/bench/ratios.py
 
 chaos: $(STAMP) ## the long form of the crash tests; recorded by hand in docs/tested.md
-	EXPUNGE_CHAOS_LIVES=100 $(BIN)/pytest tests/chaos
+	EXPUNGE_CHAOS_LIVES=100 EXPUNGE_CHAOS_HOSTS=40 EXPUNGE_CHAOS_KILLS=25 $(BIN)/pytest tests/chaos
 
 lock: ## renew requirements.lock from pyproject.toml
 	$(PYTHON) -m venv $(VENV)-lock

@@ -45,8 +45,6 @@ from controller.store.alarms import AlarmKind
 from controller.store.notices import NoticeKind, Settled
 
 MONTH = timedelta(days=31)
-#: Far more rounds than a story of these takes.
-ROUNDS = 400
 
 
 def sent(world: Any) -> int:

@@ -88,7 +88,8 @@ def goes_on(before: State, decision: Decision) -> bool:
     """A state nearer to the wipe, or an act on the machine that leads there."""
     if isinstance(decision, Move):
         return decision.to in WAY and WAY.index(decision.to) > WAY.index(before)
-    return isinstance(decision, Wait) and decision.effect in {Effect.ISOLATE, Effect.BOOT, Effect.DISPATCH}
+    onward = {Effect.ISOLATE, Effect.BOOT, Effect.MAKE_PLAN, Effect.DISPATCH}
+    return isinstance(decision, Wait) and decision.effect in onward
 
 
 @pytest.mark.parametrize("bar", BARS, ids=lambda bar: bar.__name__)

@@ -129,3 +129,23 @@ def test_a_poll_gives_no_hint_for_a_word_that_is_no_state(world: Any) -> None:
 def test_a_state_has_no_truth_of_its_own() -> None:
     with pytest.raises(TypeError):
         bool(UNKNOWN)
+
+
+def test_a_census_counts_each_state_and_a_word_that_is_none_nowhere(world: Any) -> None:
+    before = world.source.census()
+    assert (before.is_complete, before.active_count, before.ended_count) == (True, 2, 0)
+    assert before.source_time == world.clock.now
+    world.end("sub-1")
+    world.says("sub-2", "terminated")
+    after = world.source.census()
+    assert (after.is_complete, after.active_count, after.ended_count) == (True, 0, 1)
+    assert after.raw != before.raw
+
+
+def test_a_census_of_a_stale_or_broken_source_counts_nothing(world: Any) -> None:
+    for trouble in (world.goes_stale, world.breaks):
+        trouble()
+        told = world.source.census()
+        assert not told.is_complete
+        assert (told.active_count, told.ended_count, told.pending_count) == (0, 0, 0)
+        assert told.doubt

@@ -298,7 +298,11 @@ def confirm(tx: Connection, key: DeprovisionId, *, state: State, fence: int) -> 
 def move(
     tx: Connection, key: DeprovisionId, *, old: State, fence: int, move: Move, now: datetime
 ) -> Deprovision:
-    """The one way to another state. Raises LostRace, or ValueError for a move that does not exist."""
+    """The one way to another state. Raises LostRace, or ValueError for a move that does not exist.
+
+    Each state is entered later than the one before, also where the clock was set back in between: by that an
+    order which is only asked about again is told from one that was just dispatched.
+    """
     if not may_move(old, move.new, is_command=move.is_command):
         raise ValueError(f"no move leads from {old} to {move.new}")
     if (move.because is None) == (move.new is State.NEEDS_OPERATOR):
@@ -310,7 +314,7 @@ def move(
         "state": move.new,
         "previous_state": old,
         "attempt": attempt,
-        "entered_at": now,
+        "entered_at": max(now, before.entered_at + timedelta(microseconds=1)),
         "next_due_at": move.next_due_at,
         "deadline_at": move.deadline_at,
         "wait_reason": None,

@@ -75,10 +75,11 @@ class Kept:
             self.anchor = (self.stored.epoch, self.stored.index, self.marks)
 
     def stamp(self) -> datetime:
-        """The instant of something stored that voids an answer: never earlier than anything stored before."""
+        """The instant of something stored that voids an answer, as the real store makes it: never earlier
+        than the newest question was asked.
+        """
         self._store()
-        self.stored.newest = max(self.wall, self.stored.newest + timedelta(microseconds=1))
-        return self.stored.newest
+        return max(self.wall, self.stored.newest)
 
     def ask(self, question: Question) -> list[Asked]:
         about = sorted(self.stored.known) if question is Question.SUBSCRIPTION else [None]

@@ -2,7 +2,7 @@
 
 Rules: everything stored has its place in one order (`index`) and a mark in a chain, as the ledger has, so
 that a store that went on from an old copy is told from the one its anchor knows; the instant of anything that
-voids an answer is later than every instant stored before.
+voids an answer is never earlier than the newest question was asked.
 """
 
 from __future__ import annotations

@@ -337,8 +337,8 @@ class World(Kept):
         if move.is_command:
             self._carried_out(move)
         self.stamp()
-        # The plain clock, as the real store keeps both this and the instant of the dispatch.
-        here.state, here.entered_at = move.to, self.wall
+        # As the real store keeps it: each state is entered later than the one before.
+        here.state, here.entered_at = move.to, max(self.wall, here.entered_at + timedelta(microseconds=1))
         self.moves.append(move.to)
 
     def _carried_out(self, move: Move) -> None:

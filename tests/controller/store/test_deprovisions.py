@@ -208,7 +208,22 @@ def test_a_wait_has_its_reason_and_a_move_ends_it(scene: Any) -> None:
     assert (row.wait_reason, row.next_due_at) == ("grace runs", scene.at(5))
     scene.move(key, State.SCHEDULED, State.QUARANTINED, fence, deadline_at=scene.at(900))
     row = load(scene, key)
-    assert (row.wait_reason, row.deadline_at, row.entered_at) == (None, scene.at(900), scene.at())
+    assert (row.wait_reason, row.deadline_at) == (None, scene.at(900))
+
+
+def test_each_state_is_entered_later_than_the_one_before_also_where_the_clock_was_set_back(
+    scene: Any,
+) -> None:
+    key = scene.deprovision()
+    scheduled = load(scene, key)
+    fence = scene.claim(key)
+    scene.move(key, State.SCHEDULED, State.QUARANTINED, fence)
+    quarantined = load(scene, key)
+    with scene.store.transaction() as tx:
+        back = deprovisions.Move(new=State.STAGED, next_due_at=scene.at())
+        earlier = scene.at() - timedelta(days=1)
+        deprovisions.move(tx, key, old=State.QUARANTINED, fence=fence, move=back, now=earlier)
+    assert scheduled.entered_at < quarantined.entered_at < load(scene, key).entered_at
 
 
 def test_what_is_due_is_live_unleased_and_longest_due_first(scene: Any) -> None:

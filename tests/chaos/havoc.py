@@ -200,7 +200,7 @@ class Havoc:
             settled = self.settled()
             while waiting and len(self._left) < self._may_have_left(settled):
                 self._leave(waiting.pop(0), now)
-            has_deeds = bool(waiting) or self.deeds.kills_in_flight < self.kills_wanted
+            has_deeds = self.deeds.kills_in_flight < self.kills_wanted
             if now >= next_deed and has_deeds and self._left - settled:
                 self._deed(now)
                 next_deed = now + self._pause()
@@ -211,8 +211,12 @@ class Havoc:
                 assert now < deadline, f"not settled: {self.unsettled(settled)}"
 
     def _may_have_left(self, settled: set[str]) -> int:
-        """So many at once, and the rest as the kills go on, so that the last kill meets an erase, too."""
-        share = min(1.0, (self.deeds.kills_in_flight + 1) / self.kills_wanted)
+        """So many at once, and three in four of them as the kills go on, so that the last kill meets an erase
+        and some are left for the calm after it.
+        """
+        share = min(1.0, 0.75 * (self.deeds.kills_in_flight + 1) / self.kills_wanted)
+        if self.deeds.kills_in_flight >= self.kills_wanted:
+            share = 1.0
         count = len(self.fleet.rented)
         return min(len(settled) + AT_ONCE, AT_ONCE // 2 + round((count - AT_ONCE // 2) * share))
 

@@ -165,7 +165,7 @@ def test_a_renewal_before_the_order_is_handed_over_ends_in_a_final_absence(
     """The dispatch is committed and nothing sent: the customer pays in between, the order never arrives."""
     world = found()
 
-    def lose(program: Any, case: Any) -> None:
+    def lose(program: Any, case: Any, *, lease: Lease) -> None:
         world.renew_silently()
 
     monkeypatch.setattr(dispatch_order, "perform", lose)

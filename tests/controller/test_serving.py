@@ -7,7 +7,7 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -19,13 +19,14 @@ from standardwebhooks import Webhook
 from certificate.errors import Code as CertificateCode
 from certificate.errors import Refused
 from certificate.keys import PrivateKey
+from certificate.statements import Purpose
 from controller.api.documents import Status
 from controller.cli.client import Client
 from controller.configuration import Configuration, configuration_at
 from controller.errors import Code
 from controller.machine import machine_id
 from controller.pseudonyms import Pseudonyms
-from controller.serving import PartDied, Wiring, serve
+from controller.serving import PartDied, Wiring, check_agreement, serve
 from controller.spool import HintEvent, Spool, make_hint
 from controller.store import AnchorKeeper, hints, open_store
 from controller.wiring import read_documents
@@ -195,6 +196,28 @@ def test_a_configuration_of_another_domain_is_refused_and_nothing_listens(make: 
     assert isinstance(running.raised, Refused)
     assert running.raised.code is Code.CONFIGURATION_INVALID
     assert not running.home.socket.exists()
+
+
+@pytest.mark.parametrize(
+    ("floors", "place"),
+    [
+        ({"grace_floor": timedelta(minutes=59)}, "lifecycle.grace_floor"),
+        ({"dwell_floor": timedelta(minutes=9)}, "lifecycle.dwell_floor"),
+    ],
+)
+def test_a_production_trust_root_refuses_the_floors_of_a_demonstration(
+    founded: Any, founded_keyring: Any, floors: dict[str, timedelta], place: str
+) -> None:
+    configuration = configuration_at(founded.home)
+    root = read_documents(founded.home).trust
+    low = configuration.model_copy(update={"lifecycle": configuration.lifecycle.model_copy(update=floors)})
+    check_agreement(root, low, founded_keyring)
+    in_production = root.model_copy(update={"purpose": Purpose.PRODUCTION})
+    check_agreement(in_production, configuration, founded_keyring)
+    with pytest.raises(Refused) as refused:
+        check_agreement(in_production, low, founded_keyring)
+    assert refused.value.code is Code.CONFIGURATION_INVALID
+    assert place in refused.value.reason
 
 
 @pytest.mark.parametrize("name", ["order", "log", "issuer", "boot"])

@@ -6,7 +6,8 @@ A backup that was restored, a copy, a database beside a lost or damaged anchor: 
     there would freeze that other store for ever.
  2. The public log goes on only from where strangers have seen it. Every entry that the anchor counts is under
     a checkpoint of ours here, or every event that the anchor knows is here; otherwise entries are lost that
-    somebody may hold a proof of, and no number of people makes them again.
+    somebody may hold a proof of, and no number of people makes them again. The same where a certificate that
+    this home handed out shows a larger log than this one, or another (`published`).
  3. Not before every order that may be out has lost its life: one that this store knows, unless its agent has
     answered finally, `STANDS_FOR` after it expires; one that it does not know, as if it had been made in the
     moment when the first operator signed that no other controller works with this store or a copy of it.
@@ -81,6 +82,10 @@ class Situation:
     checkpoint_size: int
     #: SHA-256 root of that checkpoint, hexadecimal; None before the first.
     checkpoint_root: str | None
+    #: Entries of the largest log that a certificate of this home shows; 0 where there is none.
+    shown_size: int
+    #: That log is the beginning of this one, as far as this one goes.
+    is_shown_log_ours: bool
     newest_signed_at: datetime | None
     orders: tuple[OrderOut, ...]
 
@@ -97,6 +102,11 @@ def require_reconcilable(situation: Situation) -> None:
     anchor = situation.anchor
     if situation.because is None:
         raise Refused(Code.RECONCILE_NOT_NEEDED, "database and anchor agree")
+    if situation.shown_size > situation.checkpoint_size or not situation.is_shown_log_ours:
+        raise Refused(
+            Code.RECONCILE_LOG_BEHIND,
+            f"a certificate of this home shows a log of {situation.shown_size} entries that is not this one",
+        )
     if anchor is None:
         return
     if anchor.store_id != situation.here.store_id:

@@ -15,9 +15,10 @@ from datetime import datetime
 from sqlalchemy import Connection
 
 from certificate.errors import Refused
+from certificate.log.checkpoint import Checkpoint
 from certificate.statements.people import DecisionKind
 from certificate.trust import TrustRoot
-from controller import checkpointing, reconciling
+from controller import checkpointing, published, reconciling
 from controller.api.reconcile_documents import HeadShown, OrderStanding, StoreStanding
 from controller.people import deciding
 from controller.people.act import Act, Matter
@@ -31,12 +32,10 @@ from controller.store.anchor import AnchorKeeper
 from controller.store.decisions import StoredDecision
 from controller.store.head import read_head
 
-ACTS: Mapping[DecisionKind, Act] = {DecisionKind.RECONCILE: Reconcile()}
-
 
 def show(program: Program) -> Shown:
     """What is decided on. Raises Refused as `reconciling.require_reconcilable`."""
-    return deciding.show(program, DecisionKind.RECONCILE, {}, acts=ACTS)
+    return deciding.show(program, DecisionKind.RECONCILE, {}, acts=_acts(program))
 
 
 def take(program: Program, envelope: bytes) -> Taken:
@@ -44,7 +43,7 @@ def take(program: Program, envelope: bytes) -> Taken:
 
     Raises what `deciding.take` raises, and Refused: RECONCILE_TOO_EARLY, TIME_UNTRUSTED.
     """
-    taken = deciding.take(program, DecisionKind.RECONCILE, {}, envelope, acts=ACTS)
+    taken = deciding.take(program, DecisionKind.RECONCILE, {}, envelope, acts=_acts(program))
     if taken.done is not None:
         with program.store.snapshot() as tx:
             head = read_head(tx)
@@ -53,9 +52,18 @@ def take(program: Program, envelope: bytes) -> Taken:
     return taken
 
 
-def standing(tx: Connection, keeper: AnchorKeeper, trust: TrustRoot, *, now: datetime) -> StoreStanding:
+def _acts(program: Program) -> Mapping[DecisionKind, Act]:
+    """The one act of this process. The home's own files are read here, outside any transaction."""
+    folders = (program.certificates_folder, program.failures_folder)
+    shown = published.largest_shown(folders, program.documents.trust)
+    return {DecisionKind.RECONCILE: Reconcile(shown=shown)}
+
+
+def standing(
+    tx: Connection, keeper: AnchorKeeper, trust: TrustRoot, *, shown: Checkpoint | None, now: datetime
+) -> StoreStanding:
     """How the store stands, and what stands in the way; nothing is changed."""
-    situation = situation_of(tx, keeper)
+    situation = situation_of(tx, keeper, shown)
     refused, signed = _ways(tx, situation, trust, now)
     first_signed_at = min((each.received_at for each in signed), default=None)
     not_before = (

@@ -48,6 +48,8 @@ def situation(**changes: Any) -> Situation:
         has_every_event=False,
         checkpoint_size=12,
         checkpoint_root="cc" * 32,
+        shown_size=11,
+        is_shown_log_ours=True,
         newest_signed_at=NOW - timedelta(hours=3),
         orders=(),
     )
@@ -95,6 +97,16 @@ def test_entries_that_a_frozen_store_added_do_not_stand_for_those_it_lost() -> N
     """The log has as many entries as the anchor says, and not the same ones: only signed ones count."""
     grown = situation(checkpoint_size=11, here=head(head="bb" * 32, ledger_seq=30, log_size=12))
     assert code_of(grown) == Code.RECONCILE_LOG_BEHIND
+
+
+@pytest.mark.parametrize("anchor", [None, head()])
+def test_a_certificate_of_this_home_shows_how_long_the_log_was(anchor: Head | None) -> None:
+    """Also where the anchor is lost, and nobody else here knows."""
+    longer = situation(anchor=anchor, because=FrozenBecause.ANCHOR_MISSING, shown_size=13)
+    assert code_of(longer) == Code.RECONCILE_LOG_BEHIND
+    other = situation(anchor=anchor, because=FrozenBecause.ANCHOR_MISSING, is_shown_log_ours=False)
+    assert code_of(other) == Code.RECONCILE_LOG_BEHIND
+    assert code_of(situation(anchor=anchor, because=FrozenBecause.ANCHOR_MISSING)) is None
 
 
 def test_a_store_that_has_every_event_has_every_entry() -> None:

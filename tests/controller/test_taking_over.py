@@ -206,7 +206,8 @@ def test_a_second_signature_while_an_order_may_live_is_too_early_and_names_the_i
 def taking_over_at(provider: Provider) -> Any:
     program = provider.world.program
     with program.store.snapshot() as tx:
-        told = taking_over.standing(tx, program.keeper, program.documents.trust, now=program.clock())
+        trust = program.documents.trust
+        told = taking_over.standing(tx, program.keeper, trust, shown=None, now=program.clock())
     assert told.not_before is not None
     assert told.signed == (provider.world.operators[0].public.keyid,)
     return told.not_before
@@ -289,6 +290,21 @@ def signed_entries(program: Any) -> int:
     with program.store.snapshot() as tx:
         newest = log_rows.latest_checkpoint(tx)
     return 0 if newest is None else newest.size
+
+
+def test_a_backup_older_than_a_certificate_of_this_home_is_not_reconciled_without_its_anchor(
+    provider_at: Any,
+) -> None:
+    provider = provider_at(State.APPROVED)
+    provider.back_up()
+    provider.world.run()
+    assert provider.world.state is State.RELEASED
+    provider.restore()
+    provider.anchor_file.unlink()
+    assert provider.refused(0).code is Code.RECONCILE_LOG_BEHIND
+    for file in (provider.world.folder / "certificates").rglob("*.bundle.json"):
+        file.write_text("not a bundle any more")
+    assert provider.sign(0).done is None
 
 
 # --- afterwards ---------------------------------------------------------------------------------------------

@@ -75,17 +75,19 @@ def reconcile(
 
 def _standing(place: Home) -> StoreStanding:
     """The database is opened for reading, under the home's lock."""
-    from controller import machine, taking_over
+    from controller import machine, published, taking_over
     from controller.configuration import configuration_at
     from controller.store import AnchorKeeper, open_store
     from controller.wiring import read_documents
 
     with place.locked():
         keeper = AnchorKeeper(configuration_at(place).anchor_path(place), machine_id=machine.machine_id())
+        trust = read_documents(place).trust
+        shown = published.largest_shown((place.certificates, place.failures), trust)
         store = open_store(place.database, is_read_only=True)
         try:
             with store.snapshot() as tx:
-                return taking_over.standing(tx, keeper, read_documents(place).trust, now=datetime.now(UTC))
+                return taking_over.standing(tx, keeper, trust, shown=shown, now=datetime.now(UTC))
         finally:
             store.close()
 

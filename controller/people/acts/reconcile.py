@@ -11,12 +11,14 @@ refuse to send an order of an earlier epoch.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, ClassVar
 
 from sqlalchemy import Connection
 
 from certificate.errors import Refused
+from certificate.log.checkpoint import Checkpoint
 from certificate.statements.people import DecisionKind
 from certificate.statements.statement import time_text
 from controller import reconciling
@@ -44,8 +46,11 @@ BECAUSE = {
 }
 
 
+@dataclass(frozen=True, kw_only=True)
 class Reconcile:
-    """About nothing but the store itself."""
+    """About nothing but the store itself. `shown`: the largest log that this home's certificates show."""
+
+    shown: Checkpoint | None
 
     kind: ClassVar[DecisionKind] = DecisionKind.RECONCILE
 
@@ -54,12 +59,12 @@ class Reconcile:
 
     def matter(self, tx: Connection, program: Program, about: About) -> Matter:
         asking.fields(about, ())
-        return matter_of(situation_of(tx, program.keeper))
+        return matter_of(situation_of(tx, program.keeper, self.shown))
 
     def apply(
         self, tx: Connection, program: Program, about: About, matter: Matter, signed: tuple[Signed, ...]
     ) -> str:
-        now, situation = program.clock(), situation_of(tx, program.keeper)
+        now, situation = program.clock(), situation_of(tx, program.keeper, self.shown)
         first_signed_at = min(decisions.load(tx, each.payload_digest).received_at for each in signed)
         reconciling.require_time(situation, first_signed_at=first_signed_at, now=now)
         began = identity.begin_epoch(
@@ -82,7 +87,7 @@ class Reconcile:
         return f"{done}; freeze {number} stands until two operators thaw it"
 
 
-def situation_of(tx: Connection, keeper: AnchorKeeper) -> Situation:
+def situation_of(tx: Connection, keeper: AnchorKeeper, shown: Checkpoint | None) -> Situation:
     """How this store stands to its anchor as this transaction sees it."""
     anchor = _anchored(keeper)
     checkpoint = log_rows.latest_checkpoint(tx)
@@ -94,6 +99,8 @@ def situation_of(tx: Connection, keeper: AnchorKeeper) -> Situation:
         has_every_event=anchor is not None and ledger.digest_at(tx, anchor.ledger_seq) == anchor.head,
         checkpoint_size=0 if checkpoint is None else checkpoint.size,
         checkpoint_root=None if checkpoint is None else checkpoint.root,
+        shown_size=0 if shown is None else shown.size,
+        is_shown_log_ours=shown is None or _is_ours(tx, shown),
         newest_signed_at=log_rows.newest_at(tx),
         orders=tuple(_order_out(tx, each) for each in orders.of_unfinished(tx)),
     )
@@ -183,6 +190,10 @@ def _order_out(tx: Connection, stored: StoredOrder) -> OrderOut:
         is_answered=stored.state is OrderState.ANSWERED,
         expires_at=stored.expires_at,
     )
+
+
+def _is_ours(tx: Connection, shown: Checkpoint) -> bool:
+    return shown.size <= log_rows.size(tx) and log_rows.root(tx, tree_size=shown.size) == shown.root
 
 
 def _anchored(keeper: AnchorKeeper) -> Head | None:

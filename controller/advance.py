@@ -92,7 +92,8 @@ def _commit(tx: Connection, step: Step, now: datetime) -> None:
 
 def _move(tx: Connection, step: Step, decision: Move, now: datetime) -> None:
     row = step.case.deprovision
-    if decision.to is State.ERASING:
+    if decision.effect is Effect.DISPATCH:
+        # Not by the state it leads to: `reprobe` goes back to `erasing`, and sends nothing.
         if step.case.order is None:
             raise LostRace(step.case.id, State.INTENDED, step.fence)
         orders.dispatch(tx, step.case.order.id, now=now)

@@ -143,3 +143,12 @@ def test_a_missing_file_and_an_endless_one_are_refused(tmp_path: Path) -> None:
     with pytest.raises(Refused) as refused:
         read_configuration(path)
     assert refused.value.code is Code.CONFIGURATION_INVALID
+
+
+def test_how_long_a_newcomer_waits_is_policy() -> None:
+    """72 hours unless the provider says otherwise; a changed wait voids approvals like any other policy."""
+    usual = parse_configuration(SMALLEST)
+    shorter = parse_configuration(SMALLEST + b'[people]\napprover_inert = "PT1H"\n')
+    assert usual.people.approver_inert == timedelta(hours=72)
+    assert shorter.people.approver_inert == timedelta(hours=1)
+    assert usual.policy_digest != shorter.policy_digest

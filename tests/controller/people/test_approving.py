@@ -50,6 +50,20 @@ def test_one_requests_another_approves_and_the_wipe_goes_on(waiting: Any) -> Non
     }
 
 
+def test_where_a_tenancy_ended_a_yes_needs_no_request_and_travels_along(world_in: Any, signing: Any) -> None:
+    world = world_in(State.PLANNED)
+    alice, bob = world.operators
+    crew = signing.Crew(world=world, people=signing.People(program=world.program), alice=alice, bob=bob)
+    crew.people.approve(by=alice)
+    assert crew.refused(lambda: crew.people.approve(by=alice)) == "APPROVAL_REPEATED"
+    world.run()
+    assert world.state is State.RELEASED
+    with world.program.store.snapshot() as tx:
+        (order,) = orders.of_deprovision(tx, world.key)
+    basis = statements.read(dsse.read(order.envelope).payload, Order).predicate.basis
+    assert [each.keyid for each in basis.approvals] == [alice.public.keyid]
+
+
 def test_a_third_operator_approves_and_the_chain_travels_to_the_agent(waiting: Any) -> None:
     carol = waiting.newcomer()
     waiting.people.request(by=waiting.alice)

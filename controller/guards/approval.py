@@ -31,7 +31,11 @@ class PlanIsOfThisBoot:
 
 
 class ApprovalsSuffice:
-    """Refuses with fewer approvals of this plan than the signed table asks; by hand, two people at least."""
+    """Refuses with fewer people behind this plan than the signed table asks; by hand, two at least.
+
+    A request is its author's yes; where anybody is asked, somebody else must have approved
+    (`certificate.delivery` counts the same).
+    """
 
     questions: ClassVar[tuple[Question, ...]] = ()
 
@@ -39,10 +43,9 @@ class ApprovalsSuffice:
         if facts.approvals_required is None:
             raise Refused(Code.NO_VALIDATION_RULE, f"no rule for the data class {facts.data_class!r}")
         requesters, approvers = people(facts, now)
-        if len(approvers) < facts.approvals_required:
-            raise NeedsApproval(
-                Code.APPROVALS_REQUIRED, f"{len(approvers)} of {facts.approvals_required} approvals"
-            )
+        needed, behind = facts.approvals_required, requesters | approvers
+        if len(behind) < needed or (needed and not approvers):
+            raise NeedsApproval(Code.APPROVALS_REQUIRED, f"{len(behind)} of {needed} people, one approving")
         if facts.trigger is Trigger.MANUAL and (not requesters or not approvers):
             raise NeedsApproval(
                 Code.APPROVALS_REQUIRED, "a manual wipe is requested by one person and approved by another"
@@ -50,12 +53,13 @@ class ApprovalsSuffice:
 
 
 class WithinLimits:
-    """Refuses a wipe beyond a cap unless two people approved exactly it."""
+    """Refuses a wipe beyond a cap unless two people stand behind exactly it, one of them approving."""
 
     questions: ClassVar[tuple[Question, ...]] = ()
 
     def check(self, facts: Facts, now: datetime) -> None:
-        if facts.limits_reached and len(people(facts, now)[1]) < TWO_PEOPLE:
+        requesters, approvers = people(facts, now)
+        if facts.limits_reached and (len(requesters | approvers) < TWO_PEOPLE or not approvers):
             raise NeedsApproval(Code.LIMIT_REACHED, ", ".join(facts.limits_reached))
 
 

@@ -519,6 +519,24 @@ def test_two_people_approve_what_is_beyond_a_limit(story: Any) -> None:
     assert isinstance(decide(facts, story.T0), Move)
 
 
+def test_a_request_is_its_authors_yes_but_somebody_else_must_approve(story: Any) -> None:
+    """As `certificate.delivery` counts: otherwise controller and agent would ask for other people."""
+    requested = story.facts(
+        State.PLANNED,
+        approvals_required=2,
+        limits_reached=("PER_HOUR",),
+        approvals=(story.approval("anna", is_request=True),),
+    )
+    for guard in (guards.ApprovalsSuffice(), guards.WithinLimits()):
+        with pytest.raises(NeedsApproval):
+            guard.check(requested, story.T0)
+        approved = replace(requested, approvals=(*requested.approvals, story.approval("bert")))
+        guard.check(approved, story.T0)
+        two_requests = tuple(story.approval(name, is_request=True) for name in ("anna", "bert"))
+        with pytest.raises(NeedsApproval):
+            guard.check(replace(requested, approvals=two_requests), story.T0)
+
+
 def test_a_manual_wipe_is_requested_by_one_person_and_approved_by_another(story: Any) -> None:
     facts = story.facts(
         State.INTENDED,

@@ -6,7 +6,8 @@ Rules:
 2. An `erased` outcome contains the validation that accepted it; any other outcome has none.
 3. Nothing is copied from configuration into a fact: what neither the agent nor the provider's records saw is
    `not_observed`.
-4. A summary names every medium of the order and every place besides drives; its claim is its worst medium's.
+4. A summary names every medium of the order, every one that left the host with this tenancy's data, and
+   every place besides drives; its claim is the worst of the order's media.
 
 Pure: ids, nonces, times and digests are handed in. Signing, logging and storing are the effect's.
 """
@@ -156,9 +157,12 @@ def make_summary(
     evidence: Evidence,
     verdicts: tuple[Verdict, ...],
     outcome_digests: dict[str, str],
+    departed: tuple[MediumSummary, ...],
     custody: Custody,
 ) -> Statement[Summary]:
-    """The record of one host. `outcome_digests`: medium commitment -> SHA-256 of its outcome's payload."""
+    """The record of one host. `outcome_digests`: medium commitment -> SHA-256 of its outcome's payload;
+    `departed`: media that left the host before this order, by a recorded decision.
+    """
     media = tuple(
         MediumSummary(
             commitment=verdict.commitment,
@@ -178,7 +182,7 @@ def make_summary(
         anchor=issue.anchor,
         host_commitment=order.host.commitment,
         custody=custody,
-        media=media,
+        media=(*media, *departed),
         residue=_residue(evidence),
         claim=assurance.worst(tuple(verdict.claim for verdict in verdicts)),
         ended_at=issue.issued_at,

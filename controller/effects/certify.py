@@ -11,13 +11,16 @@ from __future__ import annotations
 
 import hashlib
 
+from sqlalchemy import Connection
+
 from certificate import envelope as dsse
 from certificate.envelope import Envelope
 from certificate.identifiers import OutcomeId
 from certificate.statements.order import Anchor
 from certificate.statements.outcome import Custody
 from certificate.statements.statement import NOT_OBSERVED
-from certificate.statements.vocabulary import Result
+from certificate.statements.summary import MediumSummary
+from certificate.statements.vocabulary import Result, WhatBecame
 from certificate.verify import verify
 from controller import certify, checkpointing
 from controller.bundles import assemble
@@ -27,7 +30,9 @@ from controller.effects.judge import Record, record_of
 from controller.home import write_durably
 from controller.intent import anchor
 from controller.program import NONCE_BYTES, Program
-from controller.store import outcomes, tenancies
+from controller.records import custody
+from controller.records.custody import Standing
+from controller.store import departures, outcomes, tenancies
 from controller.store.outcomes import StoredOutcome
 
 
@@ -113,6 +118,7 @@ def _summary(program: Program, case: Case, record: Record, issued: tuple[StoredO
                 evidence=record.evidence,
                 verdicts=record.verdicts,
                 outcome_digests={outcome.medium: outcome.payload_digest for outcome in issued},
+                departed=_departed(tx, case, {verdict.commitment for verdict in record.verdicts}),
                 custody=_custody(program, case),
             )
             stored = outcomes.draft_summary(tx, case.id, payload=statement.payload(), now=program.clock())
@@ -121,6 +127,27 @@ def _summary(program: Program, case: Case, record: Record, issued: tuple[StoredO
     envelope = _signed(program, stored.payload)
     with program.store.transaction() as tx:
         outcomes.issue_summary(tx, case.id, envelope=envelope, now=program.clock())
+
+
+def _departed(tx: Connection, case: Case, ordered: set[str]) -> tuple[MediumSummary, ...]:
+    """Drives that left the host with data of this tenancy: each with the decision by which it left."""
+    left = [
+        departure
+        for departure in departures.all_departures(tx)
+        if case.deprovision.tenancy in departure.tenancies and departure.drive.host == case.host.id
+    ]
+    return tuple(
+        MediumSummary(
+            commitment=each.drive.commitment,
+            became=WhatBecame.OPEN_EXCEPTION
+            if custody.standing(tx, each) is Standing.OPEN
+            else WhatBecame.REMOVED,
+            outcome_digest="not_applicable",
+            decision_digest=each.decisions[0],
+        )
+        for each in left
+        if each.drive.commitment not in ordered
+    )
 
 
 def _signed(program: Program, payload: bytes) -> Envelope:

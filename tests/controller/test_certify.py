@@ -85,6 +85,7 @@ class Case:
             evidence=self.evidence,
             verdicts=verdicts,
             outcome_digests=digests,
+            departed=(),
             custody=self.custody,
         )
         assert [each.digest.sha256 for each in made.subject] == list(digests.values())

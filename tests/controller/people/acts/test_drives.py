@@ -10,11 +10,14 @@ import pytest
 from sqlalchemy import update
 
 from certificate.identifiers import DriveId
+from certificate.statements import Summary
+from certificate.statements import statement as statements
+from certificate.statements.vocabulary import WhatBecame
 from controller.api.host_records import register
 from controller.api.host_records_documents import MediaRegister
 from controller.errors import Code
 from controller.states import State
-from controller.store import deprovisions, hosts, ledger
+from controller.store import deprovisions, hosts, ledger, outcomes
 from controller.store.hosts import DriveBasis
 
 HOST = {"host": "host-1"}
@@ -132,17 +135,7 @@ def test_another_inspection_is_another_matter(inspected: Any) -> None:
     signed = inspected.people.decision(inspected.people.show("drives", HOST), inspected.alice)
     with inspected.program.store.transaction() as tx:
         (host,) = hosts.all_hosts(tx)
-        hosts.record_drive(
-            tx,
-            id=DriveId.from_random(secrets.token_bytes(16)),
-            host_id=host.id,
-            serial="S9",
-            salt=secrets.token_bytes(32),
-            basis=DriveBasis.DECLARED,
-            model=None,
-            capacity_bytes=None,
-            now=inspected.world.now(),
-        )
+        record(tx, host.id, "S9", inspected)
     assert inspected.refused(lambda: inspected.people.hand_in("drives", HOST, signed)) == "MATTER_CHANGED"
 
 
@@ -248,6 +241,42 @@ def test_a_plan_of_drives_that_left_is_not_approved_any_more(waiting: Any) -> No
     assert case.deprovision.state is State.STAGED
     assert waiting.world.drive_text_count() > 0
     assert waiting.refused(lambda: waiting.people.show("drives", HOST)) == "INVENTORY_MISSING"
+
+
+def test_the_hosts_summary_names_a_drive_that_left_unerased(crew: Any) -> None:
+    """It left with the tenancy's data on it: an open exception, and the bundle verifies all the same."""
+    with crew.program.store.transaction() as tx:
+        (host,) = hosts.all_hosts(tx)
+        gone = record(tx, host.id, "GONE1", crew)
+    learn(crew)
+    assert replaced(crew, old="GONE1") is not None
+    crew.world.end_subscription()
+    crew.world.run()
+    assert crew.world.state is State.RELEASED
+    with crew.program.store.snapshot() as tx:
+        stored = outcomes.summary_of(tx, crew.world.key)
+        assert stored is not None
+        summary = statements.read(stored.payload, Summary).predicate
+    became = {each.commitment: each for each in summary.media}
+    assert len(became) == 2
+    assert became[gone.commitment].became is WhatBecame.OPEN_EXCEPTION
+    (line,) = media(crew).media
+    assert became[gone.commitment].decision_digest in line.decisions
+    assert line.standing == "open"
+
+
+def record(tx: Any, host: Any, serial: str, crew: Any) -> hosts.Drive:
+    return hosts.record_drive(
+        tx,
+        id=DriveId.from_random(secrets.token_bytes(16)),
+        host_id=host,
+        serial=serial,
+        salt=secrets.token_bytes(32),
+        basis=DriveBasis.DECLARED,
+        model=None,
+        capacity_bytes=None,
+        now=crew.world.now(),
+    )
 
 
 def test_a_forgotten_departure_keeps_its_drive(crew: Any) -> None:

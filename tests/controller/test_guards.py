@@ -15,7 +15,7 @@ from certificate.statements.vocabulary import Trigger
 from controller import guards
 from controller.decision import Move, Refuse
 from controller.errors import NeedsApproval
-from controller.facts import Answer, CommandFacts, Disposition, Effect, Exit, Facts
+from controller.facts import Answer, CommandFacts, DeclarationFacts, Disposition, Effect, Exit, Facts
 from controller.lifecycle import decide, may_acknowledge
 from controller.states import State
 
@@ -48,6 +48,28 @@ def tenancies(*makers: Callable[[Any], Any]) -> Spoil:
         return replace(facts, tenancies=told, tenancy_list=story.listed(*names))
 
     return spoil
+
+
+def declared(disposition: Disposition, *keyids: str) -> DeclarationFacts:
+    return DeclarationFacts(disposition=disposition, keyids=frozenset(keyids))
+
+
+def never_let(story: Any, facts: Facts, **changes: Any) -> Facts:
+    """A host in stock, declared by two, requested by one and approved by another, then spoiled."""
+    stock: dict[str, Any] = {
+        "tenancy": None,
+        "tenancies": (),
+        "tenancy_list": story.listed(),
+        "trigger": Trigger.MANUAL,
+        "disposition": Disposition.STOCK,
+        "declaration": declared(Disposition.STOCK, "anna", "bert"),
+        "approvals": (story.approval("anna", is_request=True), story.approval("bert")),
+    }
+    return replace(facts, **stock | changes)
+
+
+def test_a_declared_host_that_was_never_let_is_wiped_by_hand(story: Any) -> None:
+    assert isinstance(decide(never_let(story, story.facts(State.INTENDED)), story.T0), Move)
 
 
 def restore_commanded(story: Any) -> CommandFacts:
@@ -114,6 +136,44 @@ CASES = (
         guard=guards.DispositionAllowsIt,
         code="DISPOSITION_REFUSES",
         spoil=lambda story, facts: replace(facts, disposition=Disposition.UNKNOWN),
+    ),
+    Case(
+        name="a host in stock that nobody declared",
+        guard=guards.DispositionAllowsIt,
+        code="DISPOSITION_UNDECLARED",
+        spoil=lambda story, facts: never_let(story, facts, declaration=None),
+    ),
+    Case(
+        name="a host in stock that one person declared",
+        guard=guards.DispositionAllowsIt,
+        code="DISPOSITION_UNDECLARED",
+        spoil=lambda story, facts: never_let(story, facts, declaration=declared(Disposition.STOCK, "anna")),
+    ),
+    Case(
+        name="a host in stock that two declared internal",
+        guard=guards.DispositionAllowsIt,
+        code="DISPOSITION_UNDECLARED",
+        spoil=lambda story, facts: never_let(
+            story, facts, declaration=declared(Disposition.INTERNAL, "anna", "bert")
+        ),
+    ),
+    Case(
+        name="a host that was never let and of which a tenancy is said to have ended",
+        guard=guards.DispositionAllowsIt,
+        code="DISPOSITION_REFUSES",
+        spoil=lambda story, facts: never_let(story, facts, trigger=Trigger.ENDED),
+    ),
+    Case(
+        name="a host that was never let and is said to be rented",
+        guard=guards.DispositionAllowsIt,
+        code="DISPOSITION_REFUSES",
+        spoil=lambda story, facts: never_let(story, facts, disposition=Disposition.RENTED),
+    ),
+    Case(
+        name="a host in stock that somebody rents",
+        guard=guards.TenancyListIsCompleteAndFresh,
+        code="TENANCY_REMAINS",
+        spoil=lambda story, facts: never_let(story, facts, tenancy_list=story.listed("sub-4711")),
     ),
     Case(
         name="an incomplete list",

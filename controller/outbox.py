@@ -61,12 +61,9 @@ def _open(tx: Connection, program: Program) -> None:
 
 def _told_to_nobody(tx: Connection, program: Program) -> tuple[Notice, ...]:
     """Open notices that no command will ever deliver: by policy, or because the host was never let."""
-    is_waived = program.configuration.standing_waiver is not None
-    return tuple(
-        each
-        for each in notices.all_notices(tx, is_open=True)
-        if is_waived or deprovisions.load(tx, each.deprovision).tenancy is None
-    )
+    if program.configuration.standing_waiver is not None:
+        return notices.all_notices(tx, is_open=True)
+    return notices.open_of_the_never_let(tx)
 
 
 def _settle(tx: Connection, program: Program) -> None:

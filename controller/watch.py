@@ -42,7 +42,7 @@ from controller.store import (
 from controller.store.alarms import AlarmKind, StoredAlarm
 from controller.store.deprovisions import Deprovision
 from controller.store.notices import NoticeKind
-from controller.store.stops import StopKind
+from controller.store.stops import Stop, StopKind
 
 #: An alarm is about hours; looking through every live deprovision costs a few milliseconds each.
 LOOK_EVERY = timedelta(seconds=15)
@@ -92,6 +92,8 @@ def standing(tx: Connection, program: Program, *, now: datetime) -> Standing:
     compared = program.keeper.compare(tx)
     stopped = stops.all_standing(tx)
     live = deprovisions.live(tx)
+    holds = tuple(each for each in stopped if each.kind is StopKind.HOLD)
+    names = {host.id: host.asset_tag for host in hosts.all_hosts(tx)}
     return Standing(
         source=source,
         frozen_because=compared.because.value if compared.because is not None else "",
@@ -99,9 +101,9 @@ def standing(tx: Connection, program: Program, *, now: datetime) -> Standing:
         clock_difference_seconds=_clock_difference(tx, source),
         newest_signed_at=log_rows.newest_at(tx),
         stops=stopped,
-        waiting=tuple(_waiting(tx, row) for row in live),
+        waiting=tuple(_waiting(tx, row, names[row.host], holds) for row in live),
         open_notices=notices.all_notices(tx, is_open=True),
-        failing=(*_failing_calls(tx), *_failing_quarantine(tx, live)),
+        failing=(*_failing_calls(tx), *_failing_quarantine(tx, live, now)),
     )
 
 
@@ -152,9 +154,11 @@ def _values(alarm: StoredAlarm) -> dict[str, str]:
     }
 
 
-def _waiting(tx: Connection, row: Deprovision) -> Waiting:
+def _waiting(tx: Connection, row: Deprovision, asset_tag: str, standing_holds: tuple[Stop, ...]) -> Waiting:
+    """`standing_holds`: of whatever scope; without any, nothing is looked up for them."""
     dwell = timedelta(seconds=row.dwell_seconds)
-    holds = [each for each in stops.standing(tx, row.host) if each.kind is StopKind.HOLD]
+    covering = stops.standing(tx, row.host) if standing_holds else ()
+    holds = [each for each in covering if each.kind is StopKind.HOLD]
     ends_at = gives_up_at(
         row.state,
         entered_at=row.entered_at,
@@ -164,7 +168,7 @@ def _waiting(tx: Connection, row: Deprovision) -> Waiting:
     )
     return Waiting(
         deprovision=row.id,
-        host=hosts.load(tx, row.host).asset_tag,
+        host=asset_tag,
         state=row.state,
         waits_since=waits_since(
             row.state, entered_at=row.entered_at, grace_until=row.grace_until, dwell=dwell
@@ -205,9 +209,9 @@ def _failing_calls(tx: Connection) -> tuple[Failing, ...]:
     return (Failing(name="alarm", since=since, code=tried[0].last_code or "no end was seen"),)
 
 
-def _failing_quarantine(tx: Connection, live: tuple[Deprovision, ...]) -> tuple[Failing, ...]:
-    """The read-back of a host that waits for it."""
-    for row in live:
+def _failing_quarantine(tx: Connection, live: tuple[Deprovision, ...], now: datetime) -> tuple[Failing, ...]:
+    """The read-back of a host that waits for it; during grace nobody does."""
+    for row in (each for each in live if each.grace_until <= now):
         seen = observations.latest(tx, Question.ISOLATION, row.host)
         if seen is None or seen.answered is None:
             continue

@@ -140,6 +140,16 @@ def all_notices(tx: Connection, *, is_open: bool) -> tuple[Notice, ...]:
     return _found(tx, notice.c.settled.is_(None) if is_open else notice.c.number > 0)
 
 
+def open_of_the_never_let(tx: Connection) -> tuple[Notice, ...]:
+    """Open notices of deprovisions without a tenancy: there is nobody to tell."""
+    row = deprovisions.deprovision
+    return _found(
+        tx,
+        notice.c.settled.is_(None)
+        & notice.c.deprovision.in_(select(row.c.id).where(row.c.tenancy.is_(None))),
+    )
+
+
 def due(tx: Connection, *, now: datetime, limit: int) -> tuple[Notice, ...]:
     """Open and to be tried now; those that failed least come first, so that one that always fails holds up
     no other.

@@ -44,10 +44,10 @@ from controller.store.decisions import StoredDecision
 
 #: FORMATS and the issue: whoever decided yesterday is asked again.
 DECISION_LIFE = timedelta(hours=24)
-#: What may be decided while the store may be an old one: it stops something, or ends that very state.
-WHILE_NOT_CURRENT = frozenset(
-    {DecisionKind.HOLD, DecisionKind.FREEZE, DecisionKind.REVOKE, DecisionKind.RECONCILE}
-)
+#: What may be decided while the store may be an old one: it stops something, or ends that very state. None of
+#: it stands in the log: an entry added to an old store would fork what strangers have seen. So a key is
+#: revoked after `reconcile`; until then nothing goes on, whoever signs.
+WHILE_NOT_CURRENT = frozenset({DecisionKind.HOLD, DecisionKind.FREEZE, DecisionKind.RECONCILE})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,8 +117,9 @@ def take(
     act.look(program, about)
     with program.store.transaction() as tx:
         taken = _take(tx, program, act, about, envelope)
-    # What was decided may stand in the log (a revocation); its checkpoint is signed outside.
-    checkpointing.sign_due(program)
+    if kind not in WHILE_NOT_CURRENT:
+        # What was decided may stand in the log (a revocation); its checkpoint is signed outside.
+        checkpointing.sign_due(program)
     return taken
 
 

@@ -9,9 +9,9 @@ Rules this module holds:
 - A delivery carries only the enrolments that lead to the people behind its order, but each of those chains
   whole, down to the trust root.
 
-KNOWN GAP: a key that was revoked after a backup was made counts again when that backup is restored; a store
-that is not current takes no decision but those that stop something, and reconcile; docs/operate.md says to
-compare the log's `revoke-key` entries first.
+KNOWN GAP: a key that was revoked after a backup was made counts again when that backup is restored. A store
+that is not current takes no decision but hold, freeze and reconcile, and its revocations are made again right
+after that; the log's `revoke-key` entries, as strangers have them, say which.
 Source: FORMATS.md, "Keys" (Operators).
 """
 

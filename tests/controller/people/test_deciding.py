@@ -11,7 +11,7 @@ from certificate.keys import PrivateKey
 from certificate.statements import Purpose
 from certificate.statements.people import DecisionKind
 from controller.people.deciding import DECISION_LIFE
-from controller.store import decisions, ledger, stops
+from controller.store import decisions, ledger, log_rows, stops
 
 SECOND = timedelta(seconds=1)
 HOLD = {"scope": "host=host-1", "matter": "case 7", "review": "P30D"}
@@ -165,14 +165,21 @@ def test_nothing_is_kept_of_a_decision_that_was_refused(crew: Any) -> None:
 
 
 def test_an_old_store_takes_only_what_stops_something(crew: Any) -> None:
-    """It may have forgotten who was revoked."""
+    """It may have forgotten who was revoked, and a log entry made now would fork the log."""
     about = frozen(crew)
     hold = crew.people.decision(crew.people.show("hold", HOLD), crew.alice)
     thaw = crew.people.decision(crew.people.show("thaw", about), crew.alice)
+    revoked = {"keyid": crew.bob.public.keyid}
+    revoke = crew.people.decision(crew.people.show("revoke", revoked), crew.alice)
+    with crew.program.store.snapshot() as tx:
+        size = log_rows.size(tx)
     (crew.world.folder / "anchor.json").unlink()
     assert crew.refused(lambda: crew.people.show("thaw", about)) == "STORE_NOT_CURRENT"
+    assert crew.refused(lambda: crew.people.hand_in("revoke", revoked, revoke)) == "STORE_NOT_CURRENT"
     assert crew.refused(lambda: crew.people.hand_in("thaw", about, thaw)) == "STORE_NOT_CURRENT"
     assert crew.people.hand_in("hold", HOLD, hold).done is not None
+    with crew.program.store.snapshot() as tx:
+        assert log_rows.size(tx) == size
 
 
 def test_a_decision_is_used_up_in_the_transaction_that_carries_it_out(crew: Any) -> None:

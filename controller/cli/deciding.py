@@ -121,6 +121,8 @@ def checked_reason(reason: str) -> str:
 def shown_text(shown: MatterShown) -> str:
     """The matter for people."""
     lines = [f"{shown.kind.value}: {shown.choice}", *facts_text(shown.facts)]
+    if shown.document_digest is not None:
+        lines.append(f"  document: SHA-256 {shown.document_digest}")
     lines += [f"  => {consequence}" for consequence in shown.consequences]
     behind = f"{len(shown.signed)} of {shown.people_needed} signed so far"
     lines.append(f"  {behind}; signed at {time_text(shown.time)} by the controller's clock")

@@ -7,13 +7,13 @@ is stored before it is asked; a rollback is what loses something that was answer
 from __future__ import annotations
 
 import copy
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
 from expunge_lifecycle_world.machine import Machine, Request
 from expunge_lifecycle_world.record import Record
-from expunge_lifecycle_world.stored import RECONCILE_AFTER, START, Asked, Stored
+from expunge_lifecycle_world.stored import FENCES_AN_EPOCH, RECONCILE_AFTER, START, Asked, Stored
 
 from controller.facts import Question
 
@@ -123,17 +123,16 @@ class Kept:
         self.looking = [None, None]
 
     def reconcile(self) -> None:
-        """Two operators, once nothing from before can be alive: a new epoch, intended orders withdrawn."""
+        """Two operators, once nothing from before can be alive: a new epoch, fences above all earlier."""
         since = self.record.rolled_back_at
         if self.is_store_current or (since is not None and self.true < since + RECONCILE_AFTER):
             return
         self.workers_die()
         here = self.stored
         here.epoch = (here.epoch if self.anchor is None else max(self.anchor[0], here.epoch)) + 1
-        here.fence += 10**6 * here.epoch
+        here.fence = here.epoch * FENCES_AN_EPOCH
+        self.record.from_before.update(order.token for order in here.orders)
         self.anchor = (here.epoch, here.index, here.chain[here.index])
-        if here.order is not None and here.order.dispatched_at is None:
-            here.order = replace(here.order, is_withdrawn=True)
         self.stamp()
         self.record.reconciled(here.attempt)
         if here.order is not None and here.order.dispatched_at is not None:

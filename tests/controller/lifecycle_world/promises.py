@@ -268,6 +268,12 @@ def the_store_remembers_what_it_answered_for(world: World) -> None:
     assert not world.record.is_rolled_back, "the store is older than what it answered for"
 
 
+def no_order_outlives_a_reconciliation(world: World) -> None:
+    """What an older copy ordered is sent and allowed nothing more."""
+    order = world.stored.order
+    assert order is None or order.token not in world.record.from_before, "an order from before goes on"
+
+
 _WHOEVER_IS_WIPED_HAS_LEFT: tuple[Promise, ...] = (
     every_tenancy_was_seen_ended,
     the_list_names_exactly_the_known_tenancies,
@@ -282,6 +288,7 @@ _WHOEVER_IS_WIPED_HAS_LEFT: tuple[Promise, ...] = (
 PROMISES: dict[Moment, tuple[Promise, ...]] = {
     Moment.DISPATCH: (
         the_store_remembers_what_it_answered_for,
+        no_order_outlives_a_reconciliation,
         *_WHOEVER_IS_WIPED_HAS_LEFT,
         the_order_is_stored_and_logged,
         no_attempt_is_dispatched_twice,
@@ -289,6 +296,7 @@ PROMISES: dict[Moment, tuple[Promise, ...]] = {
     ),
     Moment.GRANT: (
         the_store_remembers_what_it_answered_for,
+        no_order_outlives_a_reconciliation,
         *_WHOEVER_IS_WIPED_HAS_LEFT,
         the_permission_is_for_the_order_that_was_dispatched,
     ),

@@ -68,6 +68,8 @@ class Record:
     left: dict[str, timedelta] = field(default_factory=dict)
     #: Tokens that are only asked about since `reprobe`.
     reprobed: set[str] = field(default_factory=set)
+    #: Tokens of orders that the store held when it was reconciled.
+    from_before: set[str] = field(default_factory=set)
     #: The store lost something that it had already answered for, and nobody reconciled it yet.
     is_rolled_back: bool = False
     rolled_back_at: datetime | None = None

@@ -34,6 +34,8 @@ EARLIER = TenancyId("ten_" + "0" * 32)
 #: Somebody to whom the host is let later.
 LATER = TenancyId("ten_" + "2" * 32)
 
+#: FORMATS, "Order": a fence is epoch x 2^32 + counter.
+FENCES_AN_EPOCH = 1 << 32
 #: An order's life here: as the agent counts it from its hello.
 ORDER_LIFE = 600 * SECOND
 #: After this no order, permission or worker from before a rollback is alive (rule 7).
@@ -83,7 +85,7 @@ class Stored:
     epoch: int = 1
     state: State = State.SCHEDULED
     attempt: int = 1
-    fence: int = 0
+    fence: int = FENCES_AN_EPOCH
     known: dict[TenancyId, Tenancy] = field(default_factory=dict)
     rows: list[Asked] = field(default_factory=list)
     begun: list[tuple[Effect, datetime, int]] = field(default_factory=list)

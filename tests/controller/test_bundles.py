@@ -313,7 +313,7 @@ def test_one_changed_byte_of_a_row_is_seen_by_whoever_verifies(replay: Replay) -
 def test_a_story_with_an_order_shows_the_signed_basis_and_the_media(replay: Replay) -> None:
     replay.checkpoint()
     with replay.store.snapshot() as tx:
-        story = stories.story(tx, replay.story.order.deprovision, source="billing")
+        story = stories.story(tx, replay.story.order.deprovision, source="billing", policy={})
     assert story.why is not None
     assert story.why.basis == replay.story.order.basis.model_dump(mode="json")
     assert (story.why.plan_digest, story.why.floor) == (replay.story.order.plan_digest, "purge")

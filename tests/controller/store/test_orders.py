@@ -173,8 +173,8 @@ def test_caps_count_what_was_dispatched_since_and_where(scene: Any) -> None:
     with scene.store.snapshot() as tx:
         assert orders.dispatched_since(tx, scene.at(0)) == 3
         assert orders.dispatched_since(tx, scene.at(10)) == 2
-        assert orders.dispatched_since(tx, scene.at(0), rack=("fsn1", "r1")) == 2
-        assert orders.dispatched_since(tx, scene.at(0), rack=("fsn2", "r1")) == 0
+        assert orders.dispatched_since(tx, scene.at(0), place=orders.Place(site="fsn1", rack="r1")) == 2
+        assert orders.dispatched_since(tx, scene.at(0), place=orders.Place(site="fsn2", rack="r1")) == 0
         assert orders.dispatched_since(tx, scene.at(21)) == 0
 
 

@@ -31,20 +31,23 @@ TRIES_A_ROUND = 20
 logger = structlog.get_logger(__name__)
 
 
-def work(program: Program) -> None:
-    """One round: open, settle what nobody has to be told, and try what is due."""
+def work(program: Program) -> bool:
+    """One round: open, settle what nobody has to be told, and try what is due. Whether anything was settled,
+    so that somebody may go on.
+    """
     with program.store.snapshot() as tx:
         has_news = bool(notices.without(tx)) or bool(_told_to_nobody(tx, program))
+    is_settled = False
     if has_news:
         with program.store.transaction() as tx:
             _open(tx, program)
-            _settle(tx, program)
+            is_settled = _settle(tx, program)
     if program.notice is None:
-        return
+        return is_settled
     with program.store.snapshot() as tx:
         due = notices.due(tx, now=program.clock(), limit=TRIES_A_ROUND)
-    for notice in due:
-        _try(program, notice)
+    # A list, because every one is tried, whatever became of those before.
+    return any([_try(program, notice) for notice in due]) or is_settled
 
 
 def open_needed(tx: Connection, row: Deprovision, *, now: datetime) -> None:
@@ -66,21 +69,23 @@ def _told_to_nobody(tx: Connection, program: Program) -> tuple[Notice, ...]:
     return notices.open_of_the_never_let(tx)
 
 
-def _settle(tx: Connection, program: Program) -> None:
-    now = program.clock()
-    for notice in _told_to_nobody(tx, program):
+def _settle(tx: Connection, program: Program) -> bool:
+    now, found = program.clock(), _told_to_nobody(tx, program)
+    for notice in found:
         if deprovisions.load(tx, notice.deprovision).tenancy is None:
             notices.tell_nobody(tx, notice.number, now=now)
         else:
             policy = program.configuration.policy_digest
             notices.waive_by_policy(tx, notice.number, policy_digest=policy, now=now)
         deprovisions.wake(tx, notice.deprovision, now=now)
+    return bool(found)
 
 
-def _try(program: Program, notice: Notice) -> None:
+def _try(program: Program, notice: Notice) -> bool:
+    """Whether it was delivered and recorded."""
     command = program.notice
     if command is None:
-        return
+        return False
     now = program.clock()
     try:
         with program.store.transaction() as tx:
@@ -89,11 +94,11 @@ def _try(program: Program, notice: Notice) -> None:
         record = notify.perform(command, case, notice)
     except LostRace:
         # Another controller tries it, or a person waived it meanwhile.
-        return
+        return False
     except (Refused, Unanswered) as failure:
         _record_failure(program, notice, failure.code, failure.reason)
-        return
-    _record(program, case, notice, record)
+        return False
+    return _record(program, case, notice, record)
 
 
 def _record_failure(program: Program, notice: Notice, code: RefusalCode, reason: str) -> None:
@@ -107,7 +112,7 @@ def _record_failure(program: Program, notice: Notice, code: RefusalCode, reason:
         return
 
 
-def _record(program: Program, case: Case, notice: Notice, record: bytes) -> None:
+def _record(program: Program, case: Case, notice: Notice, record: bytes) -> bool:
     now = program.clock()
     try:
         with program.store.transaction() as tx:
@@ -117,6 +122,8 @@ def _record(program: Program, case: Case, notice: Notice, record: bytes) -> None
             deprovisions.wake(tx, notice.deprovision, now=now)
     except LostRace:
         logger.info("a notice was settled twice; the first record stands", notice=notice.number)
+        return False
+    return True
 
 
 def _keep(tx: Connection, program: Program, case: Case, notice: Notice, record: bytes) -> None:

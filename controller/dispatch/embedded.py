@@ -79,7 +79,9 @@ class Embedded:
         over = threading.Event()
         heart_thread = threading.Thread(target=self._heart.run, args=(over,), name="leases")
         intake_thread = threading.Thread(target=self._take_in, args=(stop,), name="intake")
-        telling_thread = threading.Thread(target=telling.run, args=(self._program, stop), name="telling")
+        telling_thread = threading.Thread(
+            target=telling.run, args=(self._program, stop, self._awake.set), name="telling"
+        )
         heart_thread.start()
         intake_thread.start()
         telling_thread.start()

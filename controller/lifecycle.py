@@ -12,8 +12,8 @@ Rules this module holds:
   answered by a final `absent`, isolation undone *and read back*, then `cancelled`. Another live tenancy of
   the host, an unknown answer or a missing one neither cancels nor goes on. After that acknowledgement it
   alarms: no running command is interrupted, but no further irreversible start is acknowledged either.
-  An operator's `restore` goes the same way (`way_back`). A host that was let again while its deprovision is
-  only scheduled goes to a person at once.
+  An operator's `restore` goes the same way (`way_back`). A host that was let (again) before anything was
+  dispatched goes to a person at once.
 - Out of `needs_operator` lead only commands of operators (`exits`). After `reprobe` the agent is asked and
   nothing is acknowledged any more.
 - Every running state has a deadline with its reason (`DEADLINES`); it leads to a person. Not from `erasing`
@@ -93,8 +93,10 @@ def decide(facts: Facts, now: datetime) -> Decision:
         return Wait(reason=facts.state.sentence, until=None)
     if facts.state not in {State.ERASING, State.NEEDS_OPERATOR} and failing(GUARDS_TO_CONCLUDE, facts, now):
         return refuse(facts, now, failing(_GUARDS.get(facts.state, GUARDS_TO_CONCLUDE), facts, now))
-    if facts.state.is_reversible and (early := way_back(facts, now) or overdue(facts, now)):
-        return early
+    if facts.state.is_reversible:
+        early = way_back(facts, now) or _let_again(facts, now) or overdue(facts, now)
+        if early is not None:
+            return early
     match facts.state:
         case State.SCHEDULED:
             return _scheduled(facts, now)
@@ -163,8 +165,6 @@ def questions_to_acknowledge(facts: Facts, now: datetime) -> tuple[Question, ...
 
 
 def _scheduled(facts: Facts, now: datetime) -> Decision:
-    if (again := _let_again(facts, now)) is not None:
-        return again
     if now < facts.grace_until:
         reason = f"grace until {facts.grace_until:%Y-%m-%d %H:%M:%SZ}"
         return wait(facts, now, reason, until=facts.grace_until)
@@ -182,21 +182,25 @@ def _scheduled(facts: Facts, now: datetime) -> Decision:
 
 
 def _let_again(facts: Facts, now: datetime) -> Move | None:
-    """To a person at once: somebody lives there now, on drives that nobody emptied, and a week of waiting
-    would only keep the next end of the host from being taken up.
+    """To a person at once: somebody lives there now, on drives that nobody emptied, perhaps cut off already,
+    and a week of waiting would only keep the next end of the host from being taken up.
     """
     own = facts.own_tenancy
-    if own is None:
+    if facts.was_never_let:
+        later = [other.tenancy for other in facts.tenancies]
+    else:
+        later = [
+            other.tenancy
+            for other in facts.tenancies
+            if own is not None
+            and other.tenancy != own.tenancy
+            and not is_earlier(other, own)
+            and facts.answer(other, now) is Answer.ACTIVE
+        ]
+    if not later:
         return None
-    for other in facts.tenancies:
-        if other.tenancy == own.tenancy or is_earlier(other, own):
-            continue
-        if facts.answer(other, now) is Answer.ACTIVE:
-            reason = (
-                f"the host was let again ({other.tenancy}) before it was emptied; restore or close this one"
-            )
-            return Move(to=State.NEEDS_OPERATOR, reason=reason)
-    return None
+    reason = f"the host was let again ({later[0]}) before it was emptied; restore or close this one"
+    return Move(to=State.NEEDS_OPERATOR, reason=reason)
 
 
 def _quarantined(facts: Facts, now: datetime) -> Decision:

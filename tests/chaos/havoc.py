@@ -29,8 +29,10 @@ AT_ONCE = 6
 RENEWS, RETURNS_WITHIN = 0.3, 30.0
 #: Short, so that what a dead controller held is taken over within the run.
 LEASE_SECONDS = 6.0
-#: After the last host was told to leave: an agent waits a minute for an acknowledgement that died.
+#: Beside the time that each host takes: an agent waits a minute for an acknowledgement that died.
 SETTLE_SECONDS = 240.0
+#: Three times what a host takes here while everything around it is killed.
+HOST_SECONDS = 30.0
 LOOK_SECONDS = 0.25
 
 IN_FLIGHT = """
@@ -191,7 +193,7 @@ class Havoc:
     def _go(self) -> None:
         waiting = list(self.fleet.rented)
         next_deed = time.monotonic() + self._pause()
-        deadline = None
+        deadline = time.monotonic() + SETTLE_SECONDS + HOST_SECONDS * len(waiting)
         while True:
             self.controllers.look(LOOK_SECONDS)
             now = time.monotonic()
@@ -204,24 +206,23 @@ class Havoc:
             if now >= next_deed and has_deeds and self._left - settled:
                 self._deed(now)
                 next_deed = now + self._pause()
-            if not waiting and not self._returns:
-                deadline = deadline or now + SETTLE_SECONDS
-                if len(settled) == len(self.fleet.rented):
-                    return
-                assert now < deadline, f"not settled: {self.unsettled(settled)}"
+            if not waiting and not self._returns and len(settled) == len(self.fleet.rented):
+                return
+            assert now < deadline, f"not settled: {self.unsettled(settled)}"
 
     def _may_have_left(self, settled: set[str]) -> int:
-        """So many at once, and three in four of them as the kills go on, so that the last kill meets an erase
-        and some are left for the calm after it.
+        """As the kills go on, so that the last one meets an erase and some hosts are left for the calm after
+        it; but never fewer than one at a time, or nothing would be in flight.
         """
-        share = min(1.0, 0.75 * (self.deeds.kills_in_flight + 1) / self.kills_wanted)
+        share = 0.75 * (self.deeds.kills_in_flight + 1) / self.kills_wanted
         if self.deeds.kills_in_flight >= self.kills_wanted:
             share = 1.0
         count = len(self.fleet.rented)
-        return min(len(settled) + AT_ONCE, AT_ONCE // 2 + round((count - AT_ONCE // 2) * share))
+        by_kills = AT_ONCE // 2 + round((count - AT_ONCE // 2) * share)
+        return min(len(settled) + AT_ONCE, max(len(settled) + 1, by_kills))
 
     def _pause(self) -> float:
-        return self._deed_chance.uniform(1.5, 5.5)
+        return self._deed_chance.uniform(1.0, 4.0)
 
     def say(self, text: str) -> None:
         self.deeds.said.append(f"[{time.monotonic() - self._began:6.1f} s] {text}")
@@ -257,7 +258,7 @@ class Havoc:
         name = chance.choice(self.names)
         seconds = chance.uniform(0.5, 14.0)
         which = chance.random()
-        if kind < 0.55 and (which < 0.2 or self.in_flight()):
+        if kind < 0.6 and (which < 0.2 or self.in_flight()):
             self._kill(name, now + min(seconds, 2.0))
         elif kind < 0.75:
             self._stop(name, now + seconds)

@@ -11,10 +11,10 @@ import pytest
 from certificate.errors import Refused
 from certificate.messages import TokenState
 from certificate.statements.statement import Seen
-from certificate.statements.vocabulary import Result, ValidationDecision
+from certificate.statements.vocabulary import Result, Trigger, ValidationDecision
 from controller.deadlines import ACKNOWLEDGEMENT_LIFE, DEADLINES, DRIFT, deadline
 from controller.decision import Decision, Move, Refuse, Wait
-from controller.facts import Answer, Effect, Facts, Question
+from controller.facts import Answer, Disposition, Effect, Facts, Question
 from controller.lifecycle import DELIVERY_TIME, decide, may_acknowledge, questions_to_acknowledge
 from controller.pace import ASK_AGAIN_AFTER, QUESTION_LIFE, WATCH_EVERY
 from controller.states import State, may_move
@@ -259,29 +259,47 @@ def test_an_unknown_answer_neither_cancels_nor_goes_on_irreversibly(story: Any, 
     assert not isinstance(decision, Move) or decision.to in {State.APPROVED}
 
 
-def test_another_live_tenancy_neither_cancels_nor_lets_go_on(story: Any) -> None:
+def test_another_live_tenancy_of_an_earlier_customer_neither_cancels_nor_lets_go_on(story: Any) -> None:
     other = story.tenancy(
-        tenancy=story.LATER, starts_at=story.T0 - story.HOUR, latest=story.subscription(Answer.ACTIVE)
+        tenancy=story.EARLIER,
+        starts_at=story.T0 - 2000 * story.HOUR,
+        latest=story.subscription(Answer.ACTIVE),
     )
     facts = story.facts(
         State.INTENDED,
         tenancies=(story.tenancy(), other),
-        tenancy_list=story.listed(story.TENANCY, story.LATER),
+        tenancy_list=story.listed(story.TENANCY, story.EARLIER),
     )
     decision = decide(facts, story.T0)
     assert isinstance(decision, Refuse)
     assert set(decision.codes) == {"TENANCY_REMAINS"}
 
 
+@pytest.mark.parametrize("state", REVERSIBLE)
+def test_a_host_that_was_never_let_and_now_is_goes_to_a_person_at_once(story: Any, state: State) -> None:
+    facts = story.facts(
+        state,
+        tenancy=None,
+        trigger=Trigger.MANUAL,
+        disposition=Disposition.STOCK,
+        tenancies=(story.tenancy(),),
+    )
+    decision = decide(facts, story.T0)
+    assert isinstance(decision, Move)
+    assert decision.to is State.NEEDS_OPERATOR
+    assert "let again" in decision.reason
+
+
+@pytest.mark.parametrize("state", REVERSIBLE)
 @pytest.mark.parametrize("grace_hours", [-1, 1])
 def test_a_host_let_again_before_it_was_emptied_goes_to_a_person_at_once(
-    story: Any, grace_hours: int
+    story: Any, state: State, grace_hours: int
 ) -> None:
     other = story.tenancy(
         tenancy=story.LATER, starts_at=story.T0 - story.HOUR, latest=story.subscription(Answer.ACTIVE)
     )
     facts = story.facts(
-        State.SCHEDULED,
+        state,
         tenancies=(story.tenancy(), other),
         grace_until=story.T0 + grace_hours * story.HOUR,
     )

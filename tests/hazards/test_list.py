@@ -1,6 +1,6 @@
 """The 25 hazards that this kind of software has met elsewhere: each is a test here, or named as later.
 
-A test's name begins with `test_hazard_NN_`. What no test shows yet stands in docs/threat-model.md in the table
+A test begins with `test_hazard_NN_`. What no test shows yet stands in docs/threat-model.md in the table
 "Hazards that come later", with the part it belongs to.
 """
 

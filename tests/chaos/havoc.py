@@ -26,7 +26,7 @@ from typing import Any
 #: Hosts that are on their way at the same time.
 AT_ONCE = 6
 #: Share of customers who come back, and within how many seconds of leaving: an order is under way by then.
-RENEWS, RETURNS_WITHIN = 0.3, 30.0
+RENEWS, RETURNS_WITHIN = 0.3, 18.0
 #: Short, so that what a dead controller held is taken over within the run.
 LEASE_SECONDS = 6.0
 #: Beside the time that each host takes: an agent waits a minute for an acknowledgement that died.
@@ -163,6 +163,8 @@ class Havoc:
         self.renewals: dict[str, Renewal] = {}
         self._deed_chance = random.Random(f"{seed} deeds")
         self._customer_chance = random.Random(f"{seed} customers")
+        names_of_all = [host.name for host in fleet.rented]
+        self._returning = set(self._customer_chance.sample(names_of_all, round(RENEWS * len(names_of_all))))
         self._passphrase = passphrase
         self._began = time.monotonic()
         self._over = threading.Event()
@@ -233,7 +235,7 @@ class Havoc:
         chance = self._customer_chance
         self.fleet.leave(host, told_to=chance.choice(self.names))
         self._left.add(host.name)
-        if chance.random() < RENEWS:
+        if host.name in self._returning:
             told_to = chance.choice((*self.names, None))
             self._returns[host.name] = (now + chance.uniform(0.0, RETURNS_WITHIN), told_to)
 

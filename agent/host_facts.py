@@ -15,45 +15,13 @@ from agent.errors import Code
 from certificate import strict_json
 from certificate.errors import Malformed
 from certificate.messages import HostFactReport
+from certificate.placeholders import is_placeholder
 from certificate.statements.vocabulary import HostFactKind
 
 #: Ten kinds of short text; stops reading something else whole.
 MAX_FACTS_BYTES = 16_384
 MAX_VALUE_CHARACTERS = 300
 
-#: What boards say instead of a serial number, compared in lower case without spaces and punctuation.
-PLACEHOLDERS = frozenset(
-    {
-        "",
-        "0123456789",
-        "123456789",
-        "1234567890",
-        "12345678901234567890",
-        "chassisserialnumber",
-        "default",
-        "defaultstring",
-        "empty",
-        "invalid",
-        "na",
-        "none",
-        "notapplicable",
-        "notavailable",
-        "notpresent",
-        "notsettable",
-        "notspecified",
-        "null",
-        "oem",
-        "serialnumber",
-        "standard",
-        "systemserialnumber",
-        "tbd",
-        "tobefilledbyoem",
-        "unknown",
-        "xxxxxxxxxx",
-    }
-)
-#: DMI UUIDs that makers left in many machines.
-SHARED_UUIDS = frozenset({"03000200-0400-0500-0006-000700080009", "12345678-1234-5678-90ab-cddeefaabbcc"})
 _MAC = re.compile(r"^([0-9a-f]{2}:){5}[0-9a-f]{2}$")
 _UUID = re.compile(r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$")
 #: linux/if_arp.h.
@@ -127,9 +95,8 @@ class LinuxHostFacts:
 
 def counts(value: str) -> bool:
     """Whether this text can tell one machine from another: no placeholder, not one character repeated."""
-    plain = re.sub(r"[\W_]", "", value.lower())
     is_printable = value.isprintable() and len(value) <= MAX_VALUE_CHARACTERS
-    return is_printable and plain not in PLACEHOLDERS and len(set(plain)) > 1
+    return is_printable and not is_placeholder(value)
 
 
 def _is_local(mac: str) -> bool:
@@ -139,7 +106,7 @@ def _is_local(mac: str) -> bool:
 
 def _uuid(value: str) -> str:
     text = value.lower()
-    return text if _UUID.match(text) and text not in SHARED_UUIDS else ""
+    return text if _UUID.match(text) else ""
 
 
 def _text(path: Path) -> str:

@@ -14,7 +14,16 @@ import typer
 from certificate.errors import Malformed
 from certificate.identifiers import DeprovisionId
 from certificate.statements.people import DecisionKind
+from controller.cli.command import application
 from controller.cli.deciding import decide
+from controller.cli.options import (
+    ConfirmOption,
+    HomeOption,
+    JsonOption,
+    KeyOption,
+    KeyPassphraseOption,
+    ReasonOption,
+)
 from controller.facts import Exit
 
 TargetArgument = Annotated[
@@ -24,6 +33,38 @@ GroupOption = Annotated[
     str | None,
     typer.Option("--group", help="A group that expunge attention printed; two people.", metavar="DIGEST"),
 ]
+
+
+def verb(exit: Exit, *, title: str, does: str) -> typer.Typer:
+    """The whole command of a way out that needs nothing but its target. `does`: its sentences for people."""
+    app = application(title)
+
+    @app.command(
+        name=exit.value, help=f"{does}\n\nExit 0: commanded; 4: one more person is needed; 3: refused."
+    )
+    def command(
+        reason: ReasonOption,
+        target: TargetArgument = None,
+        group: GroupOption = None,
+        key: KeyOption = None,
+        key_passphrase_fd: KeyPassphraseOption = None,
+        confirm: ConfirmOption = None,
+        home: HomeOption = None,
+        as_json: JsonOption = False,
+    ) -> int:
+        return leave(
+            exit,
+            target,
+            group,
+            home=home,
+            reason=reason,
+            key=key,
+            key_passphrase_fd=key_passphrase_fd,
+            confirm=confirm,
+            as_json=as_json,
+        )
+
+    return app
 
 
 def leave(

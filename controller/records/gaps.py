@@ -14,6 +14,7 @@ from datetime import datetime
 from sqlalchemy import Connection
 
 from certificate.errors import Refused
+from certificate.placeholders import is_placeholder
 from certificate.statements.medium import MIN_HOST_FACTS
 from controller.boot.command import HANDED_OVER
 from controller.command_template import CommandTemplate
@@ -21,7 +22,7 @@ from controller.configuration import Configuration
 from controller.errors import Code
 from controller.facts import Answer, Disposition, Question
 from controller.guards import TWO_PEOPLE
-from controller.host_signs import identifies, is_placeholder
+from controller.host_signs import identifies
 from controller.observe.host import target_of
 from controller.observe.source import COMPLETE
 from controller.people.roster import roster

@@ -2,44 +2,11 @@
 
 from __future__ import annotations
 
-from controller.cli.command import application
-from controller.cli.leaving import GroupOption, TargetArgument, leave
-from controller.cli.options import (
-    ConfirmOption,
-    HomeOption,
-    JsonOption,
-    KeyOption,
-    KeyPassphraseOption,
-    ReasonOption,
-)
+from controller.cli.leaving import verb
 from controller.facts import Exit
 
-app = application("End a case; the host is kept out of service.")
-
-
-@app.command()
-def close(
-    reason: ReasonOption,
-    target: TargetArgument = None,
-    group: GroupOption = None,
-    key: KeyOption = None,
-    key_passphrase_fd: KeyPassphraseOption = None,
-    confirm: ConfirmOption = None,
-    home: HomeOption = None,
-    as_json: JsonOption = False,
-) -> int:
-    """End the case. Nothing is said of the host's media.
-
-    Exit 0: commanded; 4: one more person is needed; 3: refused.
-    """
-    return leave(
-        Exit.CLOSE,
-        target,
-        group,
-        home=home,
-        reason=reason,
-        key=key,
-        key_passphrase_fd=key_passphrase_fd,
-        confirm=confirm,
-        as_json=as_json,
-    )
+app = verb(
+    Exit.CLOSE,
+    title="End a case; the host is kept out of service.",
+    does="End the case. Nothing is said of the host's media.",
+)

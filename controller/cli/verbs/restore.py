@@ -2,45 +2,14 @@
 
 from __future__ import annotations
 
-from controller.cli.command import application
-from controller.cli.leaving import GroupOption, TargetArgument, leave
-from controller.cli.options import (
-    ConfirmOption,
-    HomeOption,
-    JsonOption,
-    KeyOption,
-    KeyPassphraseOption,
-    ReasonOption,
-)
+from controller.cli.leaving import verb
 from controller.facts import Exit
 
-app = application("Give a quarantined host back to its customer and hold it.")
-
-
-@app.command()
-def restore(
-    reason: ReasonOption,
-    target: TargetArgument = None,
-    group: GroupOption = None,
-    key: KeyOption = None,
-    key_passphrase_fd: KeyPassphraseOption = None,
-    confirm: ConfirmOption = None,
-    home: HomeOption = None,
-    as_json: JsonOption = False,
-) -> int:
-    """Undo the quarantine and give the host back; a hold is set at once.
-
-    From every state before an order was sent, and out of needs_operator where nothing was begun.
-    Exit 0: commanded; 4: one more person is needed; 3: refused.
-    """
-    return leave(
-        Exit.RESTORE,
-        target,
-        group,
-        home=home,
-        reason=reason,
-        key=key,
-        key_passphrase_fd=key_passphrase_fd,
-        confirm=confirm,
-        as_json=as_json,
-    )
+app = verb(
+    Exit.RESTORE,
+    title="Give a quarantined host back to its customer and hold it.",
+    does=(
+        "Undo the quarantine and give the host back; a hold is set at once. From every state "
+        "before an order was sent, and out of needs_operator where nothing was begun."
+    ),
+)

@@ -4,7 +4,8 @@
 
 What is done to whom, in which order and after which pause, follows from the seed; what the processes do
 meanwhile does not. Only processes that were started here are ended, by their ids. A kill counts as *in
-flight* if one and the same order was dispatched and without evidence both before and after it.
+flight* if an irreversible step of one and the same order had been permitted, and no evidence of it was in,
+both before and after the kill.
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ LOOK_SECONDS = 0.25
 
 IN_FLIGHT = """
 SELECT id FROM erase_order WHERE state = 'dispatched'
+AND EXISTS (SELECT 1 FROM acknowledgement WHERE acknowledgement.erase_order = erase_order.id)
 AND NOT EXISTS (SELECT 1 FROM evidence WHERE evidence.erase_order = erase_order.id)
 """
 STATES = """
@@ -52,6 +54,8 @@ class Deeds:
 
     kills: int = 0
     kills_in_flight: int = 0
+    #: The orders that such kills met.
+    orders_met: set[str] = field(default_factory=set)
     executor_kills: int = 0
     stops: int = 0
     executor_stops: int = 0
@@ -277,6 +281,7 @@ class Havoc:
         both = before & self.in_flight()
         self.deeds.kills += 1
         self.deeds.kills_in_flight += bool(both)
+        self.deeds.orders_met |= both
         self._resumes.pop(name, None)
         self._restarts[name] = restart_at
         self.say(f"killed {name} with {len(both)} in flight")

@@ -176,7 +176,8 @@ def test_two_controllers_that_die_and_stop_wipe_nobody_wrongly_and_nothing_twice
         reasons = [row.operator_reason for each in found for row in each.rows if row.operator_reason]
     report = [
         f"{seconds / 60:.1f} minutes; {deeds.kills} controllers killed, {deeds.kills_in_flight} with an "
-        f"erase in flight (of {len(deeds.orders_met)} orders); {deeds.stops} stopped; {deeds.executor_kills} executors killed, "
+        f"erase in flight (of {len(deeds.orders_met)} orders); {deeds.stops} stopped; "
+        f"{deeds.executor_kills} executors killed, "
         f"{deeds.executor_stops} stopped",
         havocs.summary([each.fate for each in found]),
         f"renewed {len(havoc.renewals)}; orders {sum(len(each.orders) for each in found)}; "

@@ -28,11 +28,14 @@ class Case:
     known: KnownHost
     #: Every tenancy of the host, oldest first.
     tenancies: tuple[Tenancy, ...]
+    #: The newest boot and inventory of this attempt: `retry` starts the host and reads it again.
     boot: StoredBoot | None
     inventory: StoredInventory | None
     plan: StoredPlan | None
     #: The newest order of this attempt.
     order: StoredOrder | None
+    #: An erase environment was started in this or an earlier attempt, and may still run.
+    was_booted: bool
 
     @property
     def id(self) -> DeprovisionId:
@@ -63,10 +66,11 @@ def around(tx: Connection, deprovision: Deprovision) -> Case:
         host=host,
         known=known_host(tx, host, data_class=deprovision.data_class),
         tenancies=tenancies.of_host(tx, host.id),
-        boot=boots.latest(tx, key),
-        inventory=boots.latest_inventory(tx, key),
+        boot=boots.latest(tx, key, attempt=deprovision.attempt),
+        inventory=boots.latest_inventory(tx, key, attempt=deprovision.attempt),
         plan=plans.current(tx, key, attempt=deprovision.attempt),
         order=orders.latest(tx, key, attempt=deprovision.attempt),
+        was_booted=boots.newest_number(tx, key) > 0,
     )
 
 

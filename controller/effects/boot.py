@@ -47,6 +47,7 @@ def perform(program: Program, case: Case, *, lease: Lease) -> None:
         boot = boots.prepare(
             tx,
             case.id,
+            attempt=case.deprovision.attempt,
             config_envelope=configuration.data,
             sealed_secret=sealed,
             boot_trust=program.boot.boot_trust,

@@ -15,7 +15,7 @@ from controller.program import Program
 def perform(program: Program, case: Case, *, lease: Lease) -> None:
     """Raises Refused (nothing was done) or Unanswered (unknown what was)."""
     target = target_of(case.host)
-    if case.boot is not None:
+    if case.was_booted:
         lease.require_held()
         program.boot.stop(target)
     lease.require_held()

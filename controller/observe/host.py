@@ -24,7 +24,7 @@ from controller.errors import Code
 from controller.facts import Question
 from controller.observe.answering import Answered, put
 from controller.program import Program
-from controller.store import boots, orders, private
+from controller.store import boots, deprovisions, orders, private
 from controller.store.boots import StoredBoot
 from controller.store.hosts import Host
 from controller.store.orders import StoredOrder
@@ -84,7 +84,8 @@ def order_hello(program: Program, host: Host, *, deprovision: DeprovisionId) -> 
 
     def ask() -> Answered:
         with program.store.snapshot() as tx:
-            boot = boots.latest(tx, deprovision)
+            attempt = deprovisions.load(tx, deprovision).attempt
+            boot = boots.latest(tx, deprovision, attempt=attempt)
         if boot is None or boot.boot_id is None:
             raise Refused(Code.BOOT_UNPROVEN, "no boot of this deprovision is proven")
         proven = greet(program, host, boot, HelloPurpose.ORDER)

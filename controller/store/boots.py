@@ -2,8 +2,9 @@
 
 Rules: the row exists, with its signed configuration and sealed secret, before anything is started; one row is
 one start; an agent proves a boot once, and its keys are pinned from then on (a second proof is LostRace);
-`boot_id` is unique for ever; the newest number is the present boot. The secret rests sealed and is forgotten
-when the deprovision is over.
+`boot_id` is unique for ever; the newest number is the present boot. A boot and its inventories count in the
+attempt for which it was started and in no later one: a person who commands `retry` repaired something, so
+the host is started and read again. The secret rests sealed and is forgotten when the deprovision is over.
 """
 
 from __future__ import annotations
@@ -46,6 +47,7 @@ boot = Table(
         primary_key=True,
     ),
     Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("attempt", Integer, nullable=False),
     Column("config_envelope", LargeBinary, nullable=False),
     digest_column("config_digest"),
     Column("sealed_secret", LargeBinary, nullable=True),
@@ -83,6 +85,8 @@ class StoredBoot:
     deprovision: DeprovisionId
     #: From 1 within the deprovision; the highest is the present one.
     number: int
+    #: The attempt for which it was started.
+    attempt: int
     #: The signed `boot` statement, exactly as it travels.
     config_envelope: bytes
     #: SHA-256 of those bytes, hexadecimal.
@@ -119,18 +123,20 @@ def prepare(
     tx: Connection,
     key: DeprovisionId,
     *,
+    attempt: int,
     config_envelope: bytes,
     sealed_secret: bytes,
     boot_trust: BootTrust,
     now: datetime,
 ) -> StoredBoot:
     """The next start, before it happens."""
-    newest = tx.scalar(select(func.max(boot.c.number)).where(boot.c.deprovision == key)) or 0
+    newest = newest_number(tx, key)
     config_digest = hashlib.sha256(config_envelope).hexdigest()
     tx.execute(
         insert(boot).values(
             deprovision=key,
             number=newest + 1,
+            attempt=attempt,
             config_envelope=config_envelope,
             config_digest=config_digest,
             sealed_secret=sealed_secret,
@@ -153,11 +159,16 @@ def load(tx: Connection, key: DeprovisionId, number: int) -> StoredBoot:
     return _boot(row)
 
 
-def latest(tx: Connection, key: DeprovisionId) -> StoredBoot | None:
-    """The present boot, proven or not; None before the first."""
-    query = select(boot).where(boot.c.deprovision == key).order_by(boot.c.number.desc()).limit(1)
-    row = tx.execute(query).one_or_none()
+def latest(tx: Connection, key: DeprovisionId, *, attempt: int) -> StoredBoot | None:
+    """The present boot of this attempt, proven or not; None before its first."""
+    query = select(boot).where(boot.c.deprovision == key, boot.c.attempt == attempt)
+    row = tx.execute(query.order_by(boot.c.number.desc()).limit(1)).one_or_none()
     return None if row is None else _boot(row)
+
+
+def newest_number(tx: Connection, key: DeprovisionId) -> int:
+    """How often the deprovision started an erase environment, in any attempt."""
+    return tx.scalar(select(func.max(boot.c.number)).where(boot.c.deprovision == key)) or 0
 
 
 def by_boot_id(tx: Connection, boot_id: str) -> StoredBoot | None:
@@ -180,14 +191,13 @@ def prove(
 
     Raises LostRace when the boot is proven already, or is no longer the newest.
     """
-    present = latest(tx, key)
     believed = (boot.c.deprovision == key) & (boot.c.number == number) & boot.c.proven_at.is_(None)
     proven = (
         update(boot)
         .where(believed)
         .values(boot_id=boot_id, evidence_key=evidence_key, host_key_blob=host_key_blob, proven_at=now)
     )
-    if present is None or present.number != number or tx.execute(proven).rowcount != 1:
+    if newest_number(tx, key) != number or tx.execute(proven).rowcount != 1:
         raise LostRace(f"boot {number} of {key}", "unproven", 0)
     ledger.append(tx, BootProven(deprovision=key, number=number, boot_id=boot_id), now=now)
     return load(tx, key, number)
@@ -218,8 +228,14 @@ def record_inventory(
     return stored
 
 
-def latest_inventory(tx: Connection, key: DeprovisionId) -> StoredInventory | None:
+def latest_inventory(
+    tx: Connection, key: DeprovisionId, *, attempt: int | None = None
+) -> StoredInventory | None:
+    """The newest answer of a boot of this attempt; of any attempt without one."""
     query = select(inventory).where(inventory.c.deprovision == key)
+    if attempt is not None:
+        started = select(boot.c.boot_id).where(boot.c.deprovision == key, boot.c.attempt == attempt)
+        query = query.where(inventory.c.boot_id.in_(started))
     row = tx.execute(query.order_by(inventory.c.number.desc()).limit(1)).one_or_none()
     return None if row is None else StoredInventory(**row._mapping)
 

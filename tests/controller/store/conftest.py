@@ -182,11 +182,12 @@ class Scene:
             self.move(key, old, new, fence)
         return key, fence
 
-    def boot(self, key: DeprovisionId) -> boots.StoredBoot:
+    def boot(self, key: DeprovisionId, *, attempt: int = 1) -> boots.StoredBoot:
         with self.store.transaction() as tx:
             return boots.prepare(
                 tx,
                 key,
+                attempt=attempt,
                 config_envelope=f"configuration {self.drawn}".encode(),
                 sealed_secret=b"sealed",
                 boot_trust=BootTrust.VIRTUAL_MEDIA,

@@ -28,13 +28,14 @@ def prove(scene: Any, key: Any, number: int, name: str = "agent") -> boots.Store
 def test_a_boot_is_on_record_before_anything_is_started(scene: Any) -> None:
     key = scene.deprovision()
     with scene.store.snapshot() as tx:
-        assert boots.latest(tx, key) is None
+        assert boots.latest(tx, key, attempt=1) is None
+        assert boots.newest_number(tx, key) == 0
     first, second = scene.boot(key), scene.boot(key)
     assert (first.number, second.number) == (1, 2)
     assert first.config_digest == hashlib.sha256(first.config_envelope).hexdigest()
     assert (first.is_proven, first.boot_id, first.sealed_secret) == (False, None, b"sealed")
     with scene.store.snapshot() as tx:
-        assert boots.latest(tx, key) == second
+        assert boots.latest(tx, key, attempt=1) == second
         assert boots.load(tx, key, 1) == first
 
 
@@ -93,3 +94,28 @@ def test_the_same_inventory_twice_is_one_and_another_is_the_newest(scene: Any) -
         assert boots.latest_inventory(tx, key) == third
         assert [event.kind for event in ledger.events(tx)].count("inventory-taken") == 3
     assert take("b1", b"{}\n").number > third.number
+
+
+def test_a_boot_and_its_inventory_count_in_their_own_attempt_only(scene: Any) -> None:
+    key = scene.deprovision()
+    first = prove(scene, key, scene.boot(key).number)
+    with scene.store.transaction() as tx:
+        read = boots.record_inventory(tx, key, boot_id=scene.digest("agent"), line=b"{}\n", now=scene.at())
+        assert boots.latest(tx, key, attempt=1) == first
+        assert boots.latest(tx, key, attempt=2) is None
+        assert boots.latest_inventory(tx, key, attempt=1) == read
+        assert boots.latest_inventory(tx, key, attempt=2) is None
+        assert boots.latest_inventory(tx, key) == read
+    second = scene.boot(key, attempt=2)
+    assert (second.number, second.attempt) == (2, 2)
+    with scene.store.snapshot() as tx:
+        assert boots.latest(tx, key, attempt=2) == second
+        assert boots.latest(tx, key, attempt=1) == first
+
+
+def test_a_boot_of_an_earlier_attempt_cannot_be_proven_after_the_next_was_prepared(scene: Any) -> None:
+    key = scene.deprovision()
+    scene.boot(key)
+    scene.boot(key, attempt=2)
+    with pytest.raises(LostRace):
+        prove(scene, key, 1)

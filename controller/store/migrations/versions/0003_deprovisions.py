@@ -116,6 +116,7 @@ def _create_boot() -> None:
         "boot",
         sa.Column("deprovision", sa.String(length=36), nullable=False),
         sa.Column("number", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("attempt", sa.Integer(), nullable=False),
         sa.Column("config_envelope", sa.LargeBinary(), nullable=False),
         sa.Column("config_digest", DIGEST, nullable=False),
         sa.Column("sealed_secret", sa.LargeBinary(), nullable=True),

@@ -143,6 +143,25 @@ def an_older_order_comes_late(tools: Tools) -> None:
     assert not is_obeyed(lab, older), "two orders are executed at once"
 
 
+def one_yes_stands_behind_two_orders(tools: Tools) -> None:
+    """Two people approved a plan once; the controller makes a second order of their words."""
+    lab = tools.laboratory()
+    approvals = lab.asked_and_answered(lab.plan(lab.inventory()), "alice", "bob")
+    first, request = lab.by_hand(lambda plan: approvals)
+    assert isinstance(lab.ask(request), Accepted)
+    lab.run(first)
+    _, request = lab.by_hand(lambda plan: approvals)
+    assert not isinstance(lab.ask(request), Accepted), "an approval was used twice"
+
+
+def an_order_says_that_its_customer_stays(tools: Tools) -> None:
+    """Signed and logged, and its own basis says that the tenancy is active."""
+    lab = tools.laboratory()
+    basis = lab.order().basis.model_dump(mode="json")
+    basis["answers"][0]["state"] = "active"
+    assert not is_obeyed(lab, lab.order(basis=basis)), "an order without grounds was obeyed"
+
+
 def digest_of_no_markers(evidence: Any) -> str:
     return markers_digest(nonce=bytes.fromhex(evidence.media[0].markers.nonce), markers=())
 
@@ -181,6 +200,14 @@ def without_sixty_seconds(rewrite: Any, patch: Any) -> None:
 
 def without_status_before(rewrite: Any, patch: Any) -> None:
     patch.setattr(assurance, "_has_changed", lambda command: True)
+
+
+def without_single_use(rewrite: Any, patch: Any) -> None:
+    patch.setattr(acceptance, "_require_unused", lambda run, record: None)
+
+
+def without_grounds(rewrite: Any, patch: Any) -> None:
+    patch.setattr(delivery, "require_grounds", lambda order, decisions, operators: None)
 
 
 def without_fence(rewrite: Any, patch: Any) -> None:
@@ -222,6 +249,18 @@ MUTANTS = (
         remove=without_status_before,
         story=an_old_success_is_all_there_is,
         breaks="an old success was certified as ours",
+    ),
+    Mutant(
+        rule="an approval is used once",
+        remove=without_single_use,
+        story=one_yes_stands_behind_two_orders,
+        breaks="an approval was used twice",
+    ),
+    Mutant(
+        rule="the grounds of an order",
+        remove=without_grounds,
+        story=an_order_says_that_its_customer_stays,
+        breaks="an order without grounds was obeyed",
     ),
 )
 PAIR = (without_fence, without_single_execution)

@@ -79,5 +79,9 @@ class WipeProspect(Document):
     consequences: tuple[str, ...]
     #: The host's live deprovision.
     deprovision: DeprovisionLine | None
+    #: Of the live deprovision, while it waits for them: nothing is touched before the one, and no drive is
+    #: read before the other, which may become later while grace runs.
+    grace_until: UtcSeconds | None
+    dwell_until: UtcSeconds | None
     #: Of a live deprovision by hand whose drives were listed.
     plan: PlanShown | None

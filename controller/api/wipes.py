@@ -7,6 +7,7 @@ only the first; no plain serial leaves, only its last four characters.
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime, timedelta
 
 from fastapi import APIRouter, Request, Response
 from sqlalchemy import Connection
@@ -67,6 +68,7 @@ def told(tx: Connection, program: Program, asset_tag: str) -> WipeProspect:
     """As the store has it now. Raises Refused(NOT_IN_STORE)."""
     seen = manual.prospect(tx, program, asking.host(tx, asset_tag))
     facts, listed = seen.facts, seen.facts.tenancy_list
+    grace_until, dwell_until = _waits_until(seen)
     return WipeProspect(
         host=seen.host.asset_tag,
         host_id=seen.host.id,
@@ -84,8 +86,21 @@ def told(tx: Connection, program: Program, asset_tag: str) -> WipeProspect:
         refusals=tuple(_line(refused) for refused in _refusals(seen, program)),
         consequences=CONSEQUENCES,
         deprovision=None if seen.live is None else deprovision_line(tx, seen.live, seen.host.asset_tag),
+        grace_until=grace_until,
+        dwell_until=dwell_until,
         plan=_plan(tx, seen, program),
     )
+
+
+def _waits_until(seen: Prospect) -> tuple[datetime | None, datetime | None]:
+    """When grace and dwell of the live deprovision are over; None where nothing waits for them any more."""
+    live = seen.live
+    if live is None or live.state not in {State.SCHEDULED, State.QUARANTINED}:
+        return None, None
+    dwell = timedelta(seconds=live.dwell_seconds)
+    is_cut = live.state is State.QUARANTINED
+    dwell_until = (live.entered_at if is_cut else max(live.entered_at, live.grace_until)) + dwell
+    return None if is_cut else whole_seconds(live.grace_until), whole_seconds(dwell_until)
 
 
 def _refusals(seen: Prospect, program: Program) -> tuple[Refused, ...]:

@@ -2,11 +2,13 @@
 
 Rules: without --request nothing is stored but the source's answers. With it the command begins the wipe where
 none is under way, waits until the drives were listed, and signs a request over exactly the plan it printed;
-whatever ends it in between, it is run again and continues where it stopped.
+whatever ends it in between, it is run again and continues where it stopped. While grace or dwell outlast the
+waiting it says until when, and names the command that then goes on.
 """
 
 from __future__ import annotations
 
+import shlex
 import time
 from collections.abc import Iterator
 from datetime import timedelta
@@ -59,7 +61,8 @@ def wipe(
 ) -> int:
     """What a wipe of this host would destroy, what the source says, and what stands in the way.
 
-    Exit 0: shown; with --request 4: requested, or not yet planned; another operator approves.
+    Exit 0: shown; with --request 4: requested, so that another operator approves; or begun, and not planned
+    before grace and dwell are over: then the same command is run again.
     """
     if not request:
         with Client.of(located(home)) as client:
@@ -72,7 +75,11 @@ def wipe(
     _begin(host, home=home, reason=reason, key=key, key_passphrase_fd=key_passphrase_fd, confirm=confirm)
     shown = _planned(host, home=home, patience=patience)
     if shown.plan is None:
-        typer.echo(shown.to_json() if as_json else _not_yet(shown))
+        typer.echo(
+            shown.to_json()
+            if as_json
+            else _not_yet(shown, again=_again(host, reason=reason, key=key, home=home))
+        )
         return EXIT_NEEDS_APPROVAL
     if shown.plan.requested_by:
         typer.echo(shown.to_json() if as_json else _requested(shown.plan))
@@ -140,10 +147,29 @@ def _planned(host: str, *, home: Path | None, patience: timedelta) -> WipeProspe
             time.sleep(LOOK_SECONDS)
 
 
-def _not_yet(shown: WipeProspect) -> str:
+def _not_yet(shown: WipeProspect, *, again: str) -> str:
+    return "\n".join(
+        [*_progress(shown), "not planned yet; run it again: it continues where it stopped", again]
+    )
+
+
+def _progress(shown: WipeProspect) -> Iterator[str]:
     live = shown.deprovision
-    waits = "" if live is None else f"{live.deprovision} is {live.state}: {live.waits_for or '-'}\n"
-    return f"{waits}not planned yet; run it again: it continues where it stopped"
+    if live is not None:
+        yield f"{live.deprovision} is {live.state}: {live.waits_for or '-'}"
+    if shown.grace_until is not None:
+        yield f"  grace until {time_text(shown.grace_until)}: nothing is touched before"
+    if shown.dwell_until is not None:
+        earliest = "" if shown.grace_until is None else " at the earliest"
+        yield f"  dwell until {time_text(shown.dwell_until)}{earliest}: then the drives are read and planned"
+
+
+def _again(host: str, *, reason: str, key: Path | None, home: Path | None) -> str:
+    """The command that goes on, as a shell takes it."""
+    words = ["expunge", "wipe", host, "--request", "--reason", reason]
+    words += [] if key is None else ["--key", str(key)]
+    words += [] if home is None else ["--home", str(home)]
+    return f"  {shlex.join(words)}"
 
 
 def _requested(plan: PlanShown) -> str:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shlex
 import threading
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +47,10 @@ def left(served_program: Any) -> Any:
 def code_of(told: Any) -> str:
     code: str = json.loads(told.err.splitlines()[-1])["refused"]["code"]
     return code
+
+
+def at(text: str) -> datetime:
+    return datetime.fromisoformat(text)
 
 
 def needs_operator(world: Any, state: State) -> None:
@@ -104,6 +109,34 @@ def test_a_request_that_waits_in_vain_is_run_again_and_continues(said: Expunge, 
     assert (second.code, left.key) == (4, key), second.err
     third = said(*request, by=0, as_json=False)
     assert (third.code, "expunge approve" in third.out) == (4, True)
+
+
+def test_a_request_that_must_wait_names_the_instants_and_the_command_to_run_again(
+    said: Expunge, left: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lifecycle = left.program.configuration.lifecycle
+    slow = lifecycle.model_copy(update={"grace": timedelta(hours=2), "dwell": timedelta(hours=4)})
+    monkeypatch.setitem(left.program.configuration.__dict__, "lifecycle", slow)
+    request = ("wipe", "host-1", "--request", "--reason", "ticket 7", "--confirm", WORDS, "--wait", "PT0S")
+    first = said(*request, by=0)
+    assert first.code == 4, first.err
+    grace_until, dwell_until = (at(first.json[name]) for name in ("grace_until", "dwell_until"))
+    assert dwell_until - grace_until == timedelta(hours=4)
+    left._skip_to(grace_until + timedelta(seconds=1))
+    left.run(until=lambda world: world.state is State.QUARANTINED)
+    cut = said(*request, by=0)
+    assert (cut.json["grace_until"], at(cut.json["dwell_until"]) >= dwell_until) == (None, True)
+    shown = said(*request, by=0, as_json=False).out
+    assert f"dwell until {cut.json['dwell_until']}" in shown
+    words = shlex.split(shown.splitlines()[-1])
+    assert words[:6] == ["expunge", "wipe", "host-1", "--request", "--reason", "ticket 7"]
+    left._skip_to(at(cut.json["dwell_until"]) + timedelta(seconds=1))
+    left.run(until=lambda world: world.state is State.PLANNED)
+    again = said(*words[1:], "--confirm", WORDS)
+    assert again.code == 4, again.err
+    asked = said("wipe", "host-1").json
+    assert (asked["grace_until"], asked["dwell_until"]) == (None, None)
+    assert len(asked["plan"]["requested_by"]) == 1
 
 
 def test_a_wipe_is_requested_by_one_and_approved_by_another(said: Expunge, left: Any) -> None:

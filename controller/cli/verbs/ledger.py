@@ -31,8 +31,8 @@ def check(home: HomeOption = None, as_json: JsonOption = False) -> None:
 
 
 @app.command()
-def export(home: HomeOption = None) -> None:
-    """Every event as one line of JSON, oldest first."""
+def export(home: HomeOption = None, as_json: JsonOption = False) -> None:
+    """Every event as one line of JSON, oldest first, with --json or without."""
     with Client.of(located(home)) as client:
         next_seq: int | None = 1
         while next_seq is not None:

@@ -117,6 +117,10 @@ class Code(RefusalCode):
         "INTAKE_CLOSED",
         "Compare the source's endings with what you expect; two operators then lift the breaker (thaw).",
     )
+    CUSTOMER_CAME_BACK = (
+        "CUSTOMER_CAME_BACK",
+        "Let it be cancelled, or restore it; an ending after that has a deprovision and a grace of its own.",
+    )
     CALLED_BACK = "CALLED_BACK", "Nothing to repair: the host is on its way back to its customer."
     TIME_UNTRUSTED = (
         "TIME_UNTRUSTED",

@@ -10,6 +10,7 @@ Rules this module holds (DESIGN, "One deprovision" and rule 4); it is pure:
 - `reprobe` asks about an order that was dispatched, and issues nothing. `retry` begins a new attempt.
   `restore` is open only if no order of any attempt was dispatched, or each dispatched one was answered by a
   final `absent`. `destroy` and `close` leave the host out of service.
+- A customer who came back since the deprovision was created is never wiped under it: `retry` is not open.
 - While the store is frozen or older than its anchor nothing leads out.
 """
 
@@ -42,7 +43,7 @@ PEOPLE_TO_LEAVE: dict[Exit, int] = {
 
 def out_of_needs_operator(facts: Facts, now: datetime) -> Decision:
     """Nothing moves by itself. What was begun is finished on paper, then a command is carried out."""
-    is_alarm = has_returned(facts, now)
+    is_alarm = has_returned(facts, now) or facts.came_back_at is not None
     if stopped := failing(GUARDS_TO_CONCLUDE, facts, now):
         if facts.command is None:
             return wait(facts, now, "waits for an operator's command", is_alarm=is_alarm)
@@ -89,6 +90,8 @@ def require_exit(facts: Facts, now: datetime, command: CommandFacts) -> None:
         raise Refused(Code.EXIT_TOO_EARLY, "the agent may still begin something under its last permission")
     if command.exit is Exit.RESTORE and may_have_begun(facts):
         raise Refused(Code.EXIT_NOT_OPEN, "an order was dispatched, and no final absent answered it")
+    if command.exit is Exit.RETRY and facts.came_back_at is not None:
+        raise Refused(Code.EXIT_NOT_OPEN, f"the customer came back, as we saw at {facts.came_back_at}")
     if command.exit is Exit.REPROBE and not _can_be_asked_about(facts):
         raise Refused(Code.EXIT_NOT_OPEN, "there is no dispatched order whose end is not known")
 

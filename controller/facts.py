@@ -9,6 +9,7 @@ Rules this module holds:
 - `ended` counts only if asked after the last hint and the last change of that tenancy; a contrary answer is
   itself a change; after a renewal hint the source must also date the end later than that hint by what two
   clocks may differ.
+- A return is latched (`came_back_at`): who ends again is owed a grace and notices of that ending.
 - Nothing here is a default for a fact nobody observed: every field is named by whoever loads it.
 
 Owed by whoever stores: the instant of anything that voids an answer (hint, change, answer, effect begun,
@@ -312,6 +313,10 @@ class Facts:
     data_class: str
     #: Fixed when the deprovision was created; nothing is touched before.
     grace_until: datetime
+    #: When we stored that the customer came back since this deprovision was created: the newest answer active
+    #: or pending of the own tenancy, or an `ended` that the source dates later than this ending. What the
+    #: source says afterwards does not take it back. None where nothing of the sort was ever stored.
+    came_back_at: datetime | None
     #: How long the host stays quarantined before it is booted (policy pinned at creation).
     dwell: timedelta
     #: How long a start of the erase environment may take before it is begun again (the boot driver's).

@@ -4,8 +4,9 @@ ask.
 Rules (DESIGN.md, rule 1): a hint makes us ask and is never believed; only a stored answer `ended` for a
 tenancy of a host without a live deprovision schedules one, in the transaction that looks at the answer; a
 tenancy that was brought to its end (released, destroyed, closed) is not begun again, one that was cancelled
-may be. A host whose list of tenancies the source cannot vouch for schedules nothing. While a breaker stands
-nothing is scheduled (`census`); what ended meanwhile is taken up by the first poll after the thaw.
+may be, and is where its customer came back and ended again. A host whose list of tenancies the source cannot
+vouch for schedules nothing. While a breaker stands nothing is scheduled (`census`); what ended meanwhile is
+taken up by the first poll after the thaw.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from sqlalchemy import Connection
 from certificate.errors import Refused
 from certificate.identifiers import DeprovisionId
 from certificate.statements.vocabulary import Trigger
-from controller import census
+from controller import census, endings
 from controller.errors import LostRace
 from controller.facts import Answer, Disposition, Question
 from controller.observe import source
@@ -144,8 +145,13 @@ def _is_newest(tx: Connection, tenancy: Tenancy) -> bool:
 
 
 def _was_passed_over(tx: Connection, tenancy: Tenancy) -> bool:
-    """It ended, and nothing was ever begun: one that was cancelled waits for the source's next word."""
-    if not (_has_ended(tx, tenancy) and _is_newest(tx, tenancy)) or deprovisions.of_tenancy(tx, tenancy.id):
+    """It ended, and nothing was begun since: one that was cancelled waits for the source's next word, unless
+    that word came already, because the customer came back and ended again.
+    """
+    if not (_has_ended(tx, tenancy) and _is_newest(tx, tenancy)) or _is_done(tx, tenancy):
+        return False
+    begun = deprovisions.of_tenancy(tx, tenancy.id)
+    if begun and endings.came_back_at(tx, begun[-1]) is None:
         return False
     is_rented = hosts.load(tx, tenancy.host).disposition is Disposition.RENTED
     return is_rented and deprovisions.live_of_host(tx, tenancy.host) is None

@@ -20,7 +20,7 @@ from certificate.statements import Plan
 from certificate.statements.statement import Seen, read_model
 from certificate.statements.vocabulary import Method, Result, ValidationDecision
 from controller import case as cases
-from controller import limits
+from controller import endings, limits
 from controller.case import Case
 from controller.effects.make_plan import inventory_line
 from controller.facts import (
@@ -101,6 +101,7 @@ def facts_of(
         declaration=counting.declaration(tx, program, case, now=now),
         data_class=row.data_class,
         grace_until=row.grace_until,
+        came_back_at=endings.came_back_at(tx, row),
         dwell=timedelta(seconds=row.dwell_seconds),
         boot_takes=program.configuration.boot.timeout,
         basis_since=requested_at or _basis_since(case),

@@ -12,8 +12,9 @@ Rules this module holds:
   answered by a final `absent`, isolation undone *and read back*, then `cancelled`. Another live tenancy of
   the host, an unknown answer or a missing one neither cancels nor goes on. After that acknowledgement it
   alarms: no running command is interrupted, but no further irreversible start is acknowledged either.
-  An operator's `restore` goes the same way (`way_back`). A host that was let (again) before anything was
-  dispatched goes to a person at once.
+  A return that was seen once stays one, also if the customer has ended again: that is another ending, with a
+  grace and notices of its own. An operator's `restore` goes the same way (`way_back`). A host that was let
+  (again) before anything was dispatched goes to a person at once.
 - Out of `needs_operator` lead only commands of operators (`exits`). After `reprobe` the agent is asked and
   nothing is acknowledged any more.
 - Every running state has a deadline with its reason (`DEADLINES`); it leads to a person. Not from `erasing`
@@ -56,7 +57,7 @@ from controller.guards import (
 from controller.guards.customer import is_earlier
 from controller.pace import questions, refuse, wait
 from controller.states import State
-from controller.way_back import CAME_BACK, give_back, is_restored, way_back, why_given_back
+from controller.way_back import CAME_BACK, give_back, has_returned, is_restored, way_back, why_given_back
 
 __all__ = [
     "DEADLINES",
@@ -94,8 +95,11 @@ def decide(facts: Facts, now: datetime) -> Decision:
     if facts.state not in {State.ERASING, State.NEEDS_OPERATOR} and failing(GUARDS_TO_CONCLUDE, facts, now):
         return refuse(facts, now, failing(_GUARDS.get(facts.state, GUARDS_TO_CONCLUDE), facts, now))
     if facts.state.is_reversible:
-        early = way_back(facts, now) or _let_again(facts, now) or overdue(facts, now)
-        if early is not None:
+        # Whoever was let the host meanwhile is not connected for a customer who came back and left again.
+        is_theirs = has_returned(facts, now) or facts.is_called_back
+        back, let_again = way_back(facts, now), _let_again(facts, now)
+        early = (back or let_again) if is_theirs else (let_again or back)
+        if (early := early or overdue(facts, now)) is not None:
             return early
     match facts.state:
         case State.SCHEDULED:

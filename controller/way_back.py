@@ -1,8 +1,10 @@
 """The way back: a host that was on its way out is given back to its customer. Pure.
 
 Rules this module holds:
-- It is gone where the source freshly says that the customer of this very tenancy stays, or where an operator
-  commanded `restore`; another tenancy's answer, an unknown or a missing one never begin it.
+- It is gone where the source freshly says that the customer of this very tenancy stays, or ever said so since
+  this deprovision was created, or where an operator commanded `restore`; another tenancy's answer, an unknown
+  or a missing one never begin it. Who came back and ended again gets a new deprovision, with a grace and
+  notices of its own.
 - It ends in `cancelled` only after the order was withdrawn or answered by a final `absent`, and after the
   switch was read back as restored, asked after our last act on it. If an order of any attempt may have begun,
   it ends with a person.
@@ -32,7 +34,7 @@ def way_back(facts: Facts, now: datetime) -> Decision | None:
 
 def why_given_back(facts: Facts, now: datetime) -> str | None:
     """Why the host belongs to its customer after all; None where nobody says so."""
-    if has_returned(facts, now):
+    if has_returned(facts, now) or facts.came_back_at is not None:
         return CAME_BACK
     return CALLED_BACK if facts.is_called_back else None
 

@@ -156,6 +156,7 @@ class Story:
             declaration=None,
             data_class="default",
             grace_until=self.T0 - 20 * self.HOUR,
+            came_back_at=None,
             dwell=30 * self.SECOND,
             boot_takes=600 * self.SECOND,
             tenancies=(self.tenancy(),),

@@ -25,6 +25,7 @@ from controller.guards.approval import (
 )
 from controller.guards.customer import (
     ClockIsTrusted,
+    CustomerNeverCameBack,
     DispositionAllowsIt,
     EveryTenancyEnded,
     IntakeIsOpen,
@@ -76,6 +77,7 @@ __all__ = [
     "ApprovalsSuffice",
     "BootIsProven",
     "ClockIsTrusted",
+    "CustomerNeverCameBack",
     "DispositionAllowsIt",
     "DrivesAreTheExpectedOnes",
     "EveryTenancyEnded",

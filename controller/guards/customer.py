@@ -4,6 +4,7 @@ Rules this module holds:
 - A guard that loops refuses the empty list first: over nothing, every loop passes.
 - An answer counts only under a clock that agrees with the source's, while no breaker stands.
 - The host's own disposition must allow it; a host that was never let needs two operators' declaration.
+- Whoever came back is never wiped under the deprovision of their first ending.
 - Every tenancy the host has or had is asked about, and the source's list must name exactly those.
 """
 
@@ -128,6 +129,18 @@ class TenancyListIsCompleteAndFresh:
                 raise Refused(
                     Code.TENANCY_LIST_UNKNOWN, f"{tenancy.tenancy} changed since the list was asked for"
                 )
+
+
+class CustomerNeverCameBack:
+    """Refuses once the own customer was seen again since this deprovision was created, also if they have
+    ended again: the grace and the notices of the first ending are not those of the second.
+    """
+
+    questions: ClassVar[tuple[Question, ...]] = ()
+
+    def check(self, facts: Facts, now: datetime) -> None:
+        if facts.came_back_at is not None:
+            raise Refused(Code.CUSTOMER_CAME_BACK, f"seen at {facts.came_back_at}; this one is given back")
 
 
 class NoOtherTenancyTouchesTheHost:

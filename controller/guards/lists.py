@@ -10,6 +10,7 @@ from __future__ import annotations
 from controller.guards.approval import ApprovalsSuffice, NoticesSettled, PlanIsOfThisBoot, WithinLimits
 from controller.guards.customer import (
     ClockIsTrusted,
+    CustomerNeverCameBack,
     DispositionAllowsIt,
     EveryTenancyEnded,
     IntakeIsOpen,
@@ -36,6 +37,7 @@ _HAS_THE_CUSTOMER_LEFT: tuple[Guard, ...] = (
     IntakeIsOpen(),
     DispositionAllowsIt(),
     EveryTenancyEnded(),
+    CustomerNeverCameBack(),
     TenancyListIsCompleteAndFresh(),
     NoOtherTenancyTouchesTheHost(),
     NoOrderElsewhere(),

@@ -180,6 +180,42 @@ def latest_contrary(
     return None if row is None else _observation(row)
 
 
+def newest_asked_by(
+    tx: Connection, question: Question, about: str, *, instant: datetime
+) -> StoredObservation | None:
+    """The question of this kind with the latest `asked_at` not after that instant."""
+    query = (
+        select(observation)
+        .where(
+            observation.c.question == question,
+            observation.c.about == about,
+            observation.c.asked_at <= instant,
+        )
+        .order_by(observation.c.asked_at.desc(), observation.c.sequence.desc())
+        .limit(1)
+    )
+    row = tx.execute(query).one_or_none()
+    return None if row is None else _observation(row)
+
+
+def first_answer(
+    tx: Connection, question: Question, about: str, *, answer: str, after: StoredObservation | None
+) -> StoredObservation | None:
+    """The first to say so, asked and answered after `after` (ever, where that is None)."""
+    query = select(observation).where(
+        observation.c.question == question,
+        observation.c.about == about,
+        observation.c.answer == answer,
+        observation.c.answered_at.is_not(None),
+    )
+    if after is not None:
+        query = query.where(
+            observation.c.sequence > after.sequence, observation.c.answered_at >= after.answered_at
+        )
+    row = tx.execute(query.order_by(observation.c.answered_at, observation.c.sequence).limit(1)).one_or_none()
+    return None if row is None else _observation(row)
+
+
 def since(
     tx: Connection, question: Question, about: str, *, asked_at: datetime
 ) -> tuple[StoredObservation, ...]:

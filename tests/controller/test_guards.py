@@ -102,6 +102,12 @@ CASES = (
         spoil=lambda story, facts: replace(facts, command=restore_commanded(story)),
     ),
     Case(
+        name="a customer who came back and ended again",
+        guard=guards.CustomerNeverCameBack,
+        code="CUSTOMER_CAME_BACK",
+        spoil=lambda story, facts: replace(facts, came_back_at=story.T0 - story.HOUR),
+    ),
+    Case(
         name="a breaker that tripped",
         guard=guards.IntakeIsOpen,
         code="INTAKE_CLOSED",
@@ -415,7 +421,9 @@ def test_a_healthy_order_is_sent(story: Any) -> None:
 
 
 #: `way_back` turns these round before any guard is asked, so only the acknowledgement shows what they hold.
-SEEN_AT_THE_ACKNOWLEDGEMENT = tuple(case for case in CASES if case.guard is guards.NotCalledBack)
+SEEN_AT_THE_ACKNOWLEDGEMENT = tuple(
+    case for case in CASES if case.guard in {guards.NotCalledBack, guards.CustomerNeverCameBack}
+)
 SEEN_AT_THE_DISPATCH = tuple(case for case in CASES if case not in SEEN_AT_THE_ACKNOWLEDGEMENT)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from expunge_lifecycle_world.stored import DAY, MEDIUM, SECOND, Stored
@@ -11,6 +12,7 @@ from certificate.messages import TokenState
 from certificate.statements.statement import Seen
 from certificate.statements.vocabulary import BootTrust, Result, ValidationDecision
 from controller.facts import (
+    MAX_CLOCK_DIFFERENCE,
     AgentObservation,
     Answer,
     BootFacts,
@@ -52,6 +54,7 @@ def facts_of(world: World) -> Facts:
         declaration=here.declaration,
         data_class="default",
         grace_until=here.created_at + GRACE,
+        came_back_at=_came_back_at(here),
         dwell=5 * SECOND,
         boot_takes=20 * SECOND,
         tenancies=tuple(_tenancy(here, name) for name in sorted(here.known)),
@@ -97,6 +100,19 @@ def facts_of(world: World) -> Facts:
         basis_since=None if order is None or order.is_withdrawn else order.intended_at,
         effects_begun=tuple(EffectBegun(effect=effect, begun_at=at) for effect, at, _ in here.begun),
     )
+
+
+def _came_back_at(here: Stored) -> datetime | None:
+    rows = [row for row in here.rows if row.about is not None and row.about == here.own and row.answered_at]
+    stayed = [row.answered_at for row in rows if row.answer["answer"] in {Answer.ACTIVE, Answer.PENDING}]
+    if stayed:
+        return max(stayed)
+    newest = rows[-1] if rows else None
+    if newest is None or newest.answer["answer"] is not Answer.ENDED:
+        return None
+    known_until = max(here.created_at, here.own_ended_at)
+    is_later = newest.answer["changed_at"] > known_until + MAX_CLOCK_DIFFERENCE
+    return newest.answered_at if is_later else None
 
 
 def _observed(

@@ -15,7 +15,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from expunge_lifecycle_world.record import Moment
-from expunge_lifecycle_world.stored import SECOND
+from expunge_lifecycle_world.stored import SECOND, START
 
 from certificate.messages import TokenState
 from certificate.statements.statement import Seen
@@ -58,6 +58,36 @@ def every_tenancy_was_seen_ended(world: World) -> None:
         assert row.asked_index > known.touched_index, f"{name}: a hint or change was stored since"
         hinted_at, changed_at = known.last_renewal_hint_at, row.answer["changed_at"]
         assert hinted_at is None or changed_at >= hinted_at, f"{name}: ended before the renewal hint"
+
+
+def nobody_is_wiped_under_an_ending_they_came_back_from(world: World) -> None:
+    """Whoever was there since is owed the grace and notices of another ending, also where the source only
+    dates the end later than the deprovision. Clocks may have been off by what they were.
+    """
+    here = world.stored
+    if here.own is None:
+        return
+    assert not they_were_there(world), f"{here.own} was there since the deprovision began"
+    _, since = world.source.says[here.own]
+    late = since - (START + abs(world.offset) + world.moved)
+    assert late <= MAX_CLOCK_DIFFERENCE, f"{here.own} ended again {late} after the deprovision began"
+
+
+def they_were_there(world: World) -> bool:
+    """Whether the source ever told the store so of the own tenancy, whatever it says now."""
+    here = world.stored
+    if here.own is None:
+        return False
+    told = [row.answer["answer"] for row in here.rows if row.answered_at and row.about == here.own]
+    return any(answer in {Answer.ACTIVE, Answer.PENDING} for answer in told)
+
+
+def they_left_again(world: World) -> bool:
+    """Whether the source dates the own tenancy's end later than this deprovision, unseen until now."""
+    here = world.stored
+    row = None if here.own is None else here.newest_row(Question.SUBSCRIPTION, here.own)
+    ended = row is not None and row.answered_at is not None and row.answer["answer"] is Answer.ENDED
+    return ended and row.answer["changed_at"] > here.created_at
 
 
 def the_list_names_exactly_the_known_tenancies(world: World) -> None:
@@ -235,6 +265,7 @@ def only_an_untouched_host_is_given_back(world: World) -> None:
     here, record = world.stored, world.record
     row = None if here.own is None else here.newest_row(Question.SUBSCRIPTION, here.own)
     came_back = row is not None and row.answered_at is not None and row.answer["answer"] is not Answer.ENDED
+    came_back |= they_were_there(world) or they_left_again(world)
     called_back = here.command is not None and here.command.exit is Exit.RESTORE
     assert came_back or called_back or here.state is State.CERTIFIED
     if here.state is State.CERTIFIED:
@@ -276,6 +307,7 @@ def no_order_outlives_a_reconciliation(world: World) -> None:
 
 _WHOEVER_IS_WIPED_HAS_LEFT: tuple[Promise, ...] = (
     every_tenancy_was_seen_ended,
+    nobody_is_wiped_under_an_ending_they_came_back_from,
     the_list_names_exactly_the_known_tenancies,
     no_later_tenancy_is_touched,
     the_clocks_agree,

@@ -78,6 +78,8 @@ class Stored:
     own: TenancyId | None
     created_at: datetime
     entered_at: datetime
+    #: When the own tenancy ended, as the source dated the ending this deprovision rests on.
+    own_ended_at: datetime
     newest: datetime
     index: int = 0
     #: One mark for each stored thing, never the same in two histories.

@@ -413,7 +413,7 @@ def _world(
     **changes: Any,
 ) -> World:
     wall = START + offset
-    stored = Stored(own=own, created_at=wall, entered_at=wall, newest=wall - DAY)
+    stored = Stored(own=own, created_at=wall, entered_at=wall, own_ended_at=START, newest=wall - DAY)
     world = World(
         stored=stored, witness=witness, wall=wall, offset=offset, machine=Machine(rate=rate), **changes
     )

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import fcntl
 import json
+import os
 import threading
 import time
 from collections.abc import Iterator
@@ -185,13 +186,17 @@ class AnchorKeeper:
     def _alone(self) -> Iterator[None]:
         """No other thread and no other process writes meanwhile. The kernel lets go of a dead one's lock."""
         lock_file = self._path.with_name(f".{self._path.name}.lock")
-        with self._writing, lock_file.open("ab") as file:
+        with self._writing, open(lock_file, "ab", opener=_for_the_owner) as file:
             deadline = time.monotonic() + LOCK_SECONDS
             while not _is_locked(file.fileno()):
                 if time.monotonic() > deadline:
                     raise TimeoutError(f"another process has kept {lock_file} for {LOCK_SECONDS} s")
                 time.sleep(LOCK_PAUSE_SECONDS)
             yield
+
+
+def _for_the_owner(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_CLOEXEC, 0o600)
 
 
 def _is_locked(descriptor: int) -> bool:

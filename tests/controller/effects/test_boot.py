@@ -12,6 +12,8 @@ from typing import Any
 import pytest
 
 from agent.devices.simulated import SimulatedNvme
+from certificate.statements.people import DecisionKind
+from controller import waiting
 from controller.states import State
 from controller.store import boots
 
@@ -91,7 +93,7 @@ def add_drive(world: Any) -> Any:
 
 
 @pytest.mark.parametrize("state", [State.STAGED, State.APPROVED])
-def test_a_rack_that_lost_power_is_repaired_by_retry(
+def test_a_rack_that_lost_power_is_repaired_by_one_batch(
     world_in: Callable[[State], Any], people: Any, state: State
 ) -> None:
     world = world_in(state)
@@ -100,7 +102,9 @@ def test_a_rack_that_lost_power_is_repaired_by_retry(
     tried = attempts_of_boots(world)
     assert set(tried) == {1}
     world._program = lit
-    people.leave(world, world.operators[0], "retry")
+    with world.program.store.snapshot() as tx:
+        (group,) = waiting.groups(tx, world.program)
+    people.both(world, DecisionKind.EXIT, exit="retry", group=group.digest)
     world.run()
     assert (world.state, world.deprovision.attempt) == (State.RELEASED, 2)
     assert attempts_of_boots(world) == [*tried, 2]

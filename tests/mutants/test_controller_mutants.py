@@ -2,7 +2,8 @@
 
 The first stories are told in the model of `decide`, the others on the real store with real facts; each twice:
 with the rule the promise holds, without it the promise breaks in the words of the row. What one rule covers
-for another is taken out in pairs. docs/threat-model.md keeps the table.
+for another is taken out in pairs. What acts on the anchor is taken out in test_anchor_mutants.py.
+docs/threat-model.md keeps the table.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from controller.case import Case
 from controller.decision import Move
 from controller.errors import LostRace
 from controller.facts import Answer, Effect, Exit, Facts, Observation, Question
-from controller.guards import OrderIsAlive, StoreIsCurrent
+from controller.guards import OrderIsAlive
 from controller.lifecycle import decide
 from controller.observe import questioning
 from controller.states import State
@@ -110,23 +111,6 @@ def a_renewal_is_announced_while_the_agent_waits(tools: Tools) -> None:
     ask_and_answer(world)
     tools.model.act.a_renewal_is_announced(world)
     world.acknowledge(0)
-
-
-def an_old_copy_comes_back_under_a_worker(tools: Tools) -> None:
-    """A replica that lags takes over between the order and its dispatch, and again after the dispatch."""
-    world = intended(tools)
-    world.back_up()
-    tools.model.module.work_until(world, 0, State.ERASING)
-    world.restore_backup(is_restarted=False)
-    tools.model.module.work_until(world, 0, State.ERASING)
-
-
-def an_old_copy_is_restored_and_started(tools: Tools) -> None:
-    world = intended(tools)
-    world.back_up()
-    tools.model.module.work_until(world, 0, State.ERASING)
-    world.restore_backup(is_restarted=True)
-    tools.model.module.work_until(world, 0, State.ERASING)
 
 
 def a_person_is_called_while_a_permission_lives(tools: Tools) -> None:
@@ -298,10 +282,6 @@ def without_lease(rewrite: Any, patch: pytest.MonkeyPatch, tools: Tools) -> None
     rewrite(deprovisions, "claim", "(deprovision.c.id == key) & mine", "deprovision.c.id == key")
 
 
-def without_anchor_in_the_model(rewrite: Any, patch: pytest.MonkeyPatch, tools: Tools) -> None:
-    patch.setattr(StoreIsCurrent, "check", lambda self, facts, now: None)
-
-
 def without_anchor(rewrite: Any, patch: pytest.MonkeyPatch, tools: Tools) -> None:
     rewrite(
         knowledge,
@@ -363,18 +343,6 @@ MUTANTS = (
         remove=without_sequence,
         story=the_newest_question_is_still_open,
         breaks="dispatched while the newest question is open",
-    ),
-    Mutant(
-        rule="the anchor at start",
-        remove=without_anchor_in_the_model,
-        story=an_old_copy_is_restored_and_started,
-        breaks="older than what it answered for",
-    ),
-    Mutant(
-        rule="the anchor in the transactions",
-        remove=without_anchor_in_the_model,
-        story=an_old_copy_comes_back_under_a_worker,
-        breaks="older than what it answered for",
     ),
     Mutant(
         rule="the anchor on the real store",

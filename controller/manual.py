@@ -5,7 +5,8 @@ Rules this module holds:
   out of reach are asked before anything is begun, as if the deprovision existed, and again at every step.
 - It is about the newest tenancy of a rented host, or, where a host was never let, about none; what a host was
   declared to be decides which (`guards.DispositionAllowsIt`).
-- A let host keeps the grace it had: it counts from the instant at which the source says the tenancy ended.
+- A let host keeps the grace it had: it counts from the instant at which the source says the tenancy ended,
+  but not from before we first saw it ended. A source may date an end back (a due date), when nobody was told.
 - Beginning it erases nothing: the host is cut off, booted and read. Its plan needs people of its own.
 """
 
@@ -20,7 +21,7 @@ from certificate.errors import Refused
 from certificate.identifiers import DeprovisionId
 from certificate.statements.vocabulary import Trigger
 from controller import case as cases
-from controller import knowledge
+from controller import endings, knowledge
 from controller.case import Case
 from controller.errors import Code
 from controller.facts import Disposition, Facts
@@ -151,5 +152,6 @@ def _data_class(host: Host, tenancy: Tenancy | None) -> str:
 def _grace_until(tx: Connection, program: Program, tenancy: Tenancy | None, now: datetime) -> datetime:
     if tenancy is None:
         return now
-    ended_at = source.ended_at(tx, tenancy)
-    return (now if ended_at is None else ended_at) + program.configuration.lifecycle.grace
+    dated_at, seen_at = source.ended_at(tx, tenancy), endings.first_seen_ended(tx, tenancy.id)
+    counts_from = now if dated_at is None or seen_at is None else max(dated_at, seen_at)
+    return counts_from + program.configuration.lifecycle.grace

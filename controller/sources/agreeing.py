@@ -1,11 +1,11 @@
 """Several sources that must say the same: where they differ, nothing has ended.
 
-Rules: a subscription has ended only if every source says so, and then since the earliest instant any of them
-names; one that says active or pending is believed against all others, because then a customer keeps the
-machine; any other difference is unknown, with a doubt that says who said what. A host's list is complete only
-if each source's is, and all are the same set. Of counts the worst is taken: fewest active, most ended. The
-time told is the one farthest from ours, and none where one source told none. `raw` holds what every source
-gave. A hint of any source is a reason to ask.
+Rules: a subscription has ended only if every source says so, and then since the latest instant any of them
+names, because a grace counts from it; one that says active or pending is believed against all others, because
+then a customer keeps the machine; any other difference is unknown, with a doubt that says who said what. A
+host's list is complete only if each source's is, and all are the same set. Of counts the worst is taken:
+fewest active, most ended. The time told is the one farthest from ours, and none where one source told none.
+`raw` holds what every source gave. A hint of any source is a reason to ask.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ class AgreeingSource:
         said = {name: answer.doubt or answer.state.value for name, answer in answers.items()}
         return SubscriptionAnswer(
             state=state,
-            changed_at=min(dated) if is_dated else None,
+            changed_at=max(dated) if is_dated else None,
             source_time=self._farthest([answer.source_time for answer in answers.values()]),
             raw=_raw({name: answer.raw for name, answer in answers.items()}),
             doubt=_told(said) if state is SubscriptionState.UNKNOWN else "",

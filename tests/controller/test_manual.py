@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -17,7 +17,7 @@ from certificate.statements import statement as statements
 from certificate.statements.people import DecisionKind
 from certificate.statements.vocabulary import Trigger
 from controller import case as cases
-from controller import manual
+from controller import endings, manual
 from controller.api import wipes
 from controller.dispatch.lease import LEASE, Lease, uptime_seconds
 from controller.effects import boot
@@ -211,8 +211,8 @@ def test_stock_that_is_let_after_the_approval_is_not_erased(stock: Any, people: 
     place_here(stock)
     ends_at = stock.now() + timedelta(minutes=2)
     stock.run(until=lambda world: world.now() > ends_at)
-    assert stock.state in {State.APPROVED, State.INTENDED}
-    assert "TENANCY_REMAINS" in stock.deprovision.wait_reason
+    assert stock.state is State.NEEDS_OPERATOR
+    assert "let again" in stock.deprovision.operator_reason
     with stock.program.store.snapshot() as tx:
         assert orders.dispatched_since(tx, stock.deprovision.created_at) == 0
     assert stock.drive_text_count() > 0
@@ -372,13 +372,56 @@ def test_the_plan_stands_in_the_dry_run_once_the_drives_were_listed(left: Any, p
 # --- grace --------------------------------------------------------------------------------------------------
 
 
-def test_a_let_host_keeps_the_grace_it_had_from_the_sources_own_date(left: Any, people: Any) -> None:
+def test_a_let_host_has_its_grace_from_when_we_first_saw_it_ended(left: Any, people: Any) -> None:
+    """Also where it was seen long before somebody wipes it by hand: then nobody waits twice."""
+    host = host_of(left)
+    manual.ask(left.program, host)
+    first_at = seen_ended_at(left)
+    left._skip_to(left.now() + timedelta(hours=1))
+    left._beat()
+    begin(left, people)
+    assert seen_ended_at(left) == first_at < left.now() - timedelta(minutes=59)
+    assert left.deprovision.grace_until == first_at + left.program.configuration.lifecycle.grace
+
+
+@pytest.mark.parametrize("days", [1, 400])
+def test_an_end_that_the_source_dates_back_shortens_no_grace(left: Any, people: Any, days: int) -> None:
+    """A subscription that ends today, dated to its due date."""
+    with sqlite3.connect(left.billing.path) as database:
+        (dated,) = database.execute("SELECT updated FROM contract").fetchone()
+        back = datetime.fromisoformat(dated) - timedelta(days=days)
+        database.execute("UPDATE contract SET updated = ?", (back.strftime("%Y-%m-%dT%H:%M:%SZ"),))
+    database.close()
+    asked_at = left.now()
     begin(left, people)
     with left.program.store.snapshot() as tx:
         (tenancy,) = tenancies.of_host(tx, left.deprovision.host)
-        ended_at = source.ended_at(tx, tenancy)
-    assert ended_at is not None
-    assert left.deprovision.grace_until == ended_at + left.program.configuration.lifecycle.grace
+        assert source.ended_at(tx, tenancy) == back
+    assert left.deprovision.grace_until >= asked_at + left.program.configuration.lifecycle.grace
+
+
+def test_a_second_end_is_seen_from_its_own_first_answer(left: Any) -> None:
+    host = host_of(left)
+    manual.ask(left.program, host)
+    first_at = seen_ended_at(left)
+    left._beat("active")
+    manual.ask(left.program, host)
+    assert seen_ended_at(left) is None
+    left._skip_to(left.now() + timedelta(days=30))
+    left._beat("ended")
+    manual.ask(left.program, host)
+    assert seen_ended_at(left) > first_at + timedelta(days=29)
+
+
+def host_of(world: Any) -> Any:
+    with world.program.store.snapshot() as tx:
+        return hosts.by_asset_tag(tx, HOST)
+
+
+def seen_ended_at(world: Any) -> Any:
+    with world.program.store.snapshot() as tx:
+        (tenancy,) = tenancies.of_host(tx, host_of(world).id)
+        return endings.first_seen_ended(tx, tenancy.id)
 
 
 def test_a_host_that_was_never_let_has_no_grace(stock: Any, people: Any) -> None:

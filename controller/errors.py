@@ -452,6 +452,11 @@ class Code(RefusalCode):
         "HOST_IS_LEAVING",
         "A live deprovision rests on this part of the host's record: leave it until that is over.",
     )
+    HOST_IS_HELD = (
+        "HOST_IS_HELD",
+        "Holds go by where and whose a host is: two operators release the hold first, or leave that part.",
+    )
+    IMPORT_EMPTY = "IMPORT_EMPTY", "The file says what is on record already; there is nothing to sign."
     FACT_CONTRADICTED = (
         "FACT_CONTRADICTED",
         "The machine itself said otherwise in a trusted boot: look at it, and correct the wrong side.",

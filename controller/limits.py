@@ -1,11 +1,12 @@
 """Caps on how much may be wiped in a window that ends now, counted in the transaction that would use them up.
 
-Rules: what counts is a dispatch, whatever became of it; the count and the change of state share one
-transaction, so two workers cannot both take the last place; a dispatched order has its place and is not
-counted against itself again. Knowing less never allows more: hosts with no customer on record count as one
-customer's. A host wiped again takes no further share of the fleet. Limits are enforced by the controller only
-(FORMATS.md, "Order"); docs/threat-model.md says so. Beyond one, two people must approve exactly this plan
-(`guards`).
+Rules: what counts is a dispatch, whatever became of it, where and whose its host was then: a later change of
+the record frees no place; the count and the change of state share one transaction, so two workers cannot both
+take the last place; a dispatched order has its place and is not counted against itself again. What may still
+run is concurrent, also while its case is with a person. Knowing less never allows more: hosts with no
+customer on record count as one customer's. A host wiped again takes no further share of the fleet. Limits are
+enforced by the controller only (FORMATS.md, "Order"); docs/threat-model.md says so. Beyond one, two people
+must approve exactly this plan (`guards`).
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from sqlalchemy import Connection
 
 from controller.case import Case
 from controller.configuration import Limits
-from controller.store import deprovisions, hosts, orders
+from controller.store import hosts, orders
 from controller.store.orders import Place
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
@@ -47,7 +48,7 @@ def usage(tx: Connection, limits: Limits, case: Case, *, now: datetime) -> tuple
         Usage(name="PER_DAY", used=orders.dispatched_since(tx, day), limit=limits.per_day),
         Usage(
             name="CONCURRENT",
-            used=deprovisions.erasing_count(tx, besides=case.id),
+            used=orders.erasing_count(tx, besides=case.id),
             limit=limits.concurrent,
         ),
         Usage(

@@ -58,6 +58,8 @@ class DecisionKind(StrEnum):
     WIPE = "wipe"
     #: A list of drives becomes the host's expected set.
     DRIVES = "drives"
+    #: A file of hosts becomes part of the record: new hosts by one operator, changes of known ones by two.
+    IMPORT = "import"
 
 
 class Decision(Predicate):

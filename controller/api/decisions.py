@@ -97,7 +97,7 @@ class _Room:
                         number=stop.number,
                         kind=stop.kind.value,
                         covers=scopes.words(tx, stop.scope),
-                        hosts=len(scopes.covered(tx, stop.scope)),
+                        hosts=stops.covered_count(tx, stop),
                         matter=stop.matter,
                         author=stop.author,
                         set_at=whole_seconds(stop.set_at),

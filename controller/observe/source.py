@@ -2,8 +2,9 @@
 
 Rules: every tenancy the source names for a host and that we did not know becomes a row of ours in the
 transaction that stores the answer, so that the next decision already counts it; an end that the source now
-dates otherwise is a change. Plain subscription ids are read from private text for the question and appear
-nowhere else.
+dates otherwise is a change. Its tenant is whoever has the host on record when the tenancy is learnt, so that
+a hold on that customer covers the host after it has another. Plain subscription ids are read from private
+text for the question and appear nowhere else.
 """
 
 from __future__ import annotations
@@ -142,7 +143,7 @@ def _record_new(
         host=host.id,
         subscription_ref=subscription_ref,
         tenancy_ref=program.pseudonyms.tenancy(tenancy),
-        tenant_ref=None,
+        tenant_ref=host.customer_ref,
         data_class=host.data_class,
         starts_at=entry.starts_at,
         ends_at=entry.ends_at,

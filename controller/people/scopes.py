@@ -12,8 +12,7 @@ from certificate.errors import Refused
 from controller.errors import Code
 from controller.people import asking
 from controller.program import Program
-from controller.store import hosts, stops, tenancies
-from controller.store.hosts import Host
+from controller.store import hosts, stops
 from controller.store.stops import Scope, ScopeKind
 
 
@@ -33,16 +32,9 @@ def read(tx: Connection, program: Program, text: str) -> Scope:
             scope = Scope(kind=ScopeKind.CUSTOMER, customer_ref=program.pseudonyms.customer(name))
         case _:
             raise Refused(Code.SCOPE_COVERS_NOTHING, f"{text[:80]!r} is no scope")
-    if not covered(tx, scope):
+    if not stops.named(tx, scope):
         raise Refused(Code.SCOPE_COVERS_NOTHING, f"no host on record is covered by {text[:120]}")
     return scope
-
-
-def covered(tx: Connection, scope: Scope) -> tuple[Host, ...]:
-    """The hosts on record that this scope covers now, by asset tag."""
-    return tuple(
-        host for host in hosts.all_hosts(tx) if scope.covers(host, tenancies.customer_refs(tx, host))
-    )
 
 
 def words(tx: Connection, scope: Scope) -> str:

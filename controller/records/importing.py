@@ -8,6 +8,8 @@ Rules:
 - While a host has a live deprovision, what that rests on stays: facts, drives, data class, disposition,
   address and the parameters it has (HOST_IS_LEAVING). A parameter it lacks may be given, because a command
   with a hole in it never runs.
+- Nor does a file move a host, or give it to another customer, while it leaves or while a hold covers it
+  (HOST_IS_HELD): holds and caps go by where and whose it is.
 - A fact that a trusted boot contradicts is refused (FACT_CONTRADICTED); a drive on record is not described
   anew; a disposition that two operators declared is not undone by a file.
 - One refused row refuses the whole file. New drives are `declared`.
@@ -30,9 +32,10 @@ from controller.facts import Disposition
 from controller.program import NONCE_BYTES, Program
 from controller.records.host_file import FileDrive, HostFile, HostRow, Problem, refuse
 from controller.records.names import join_address
-from controller.store import declarations, deprovisions, hosts, ledger, private, sightings
+from controller.store import declarations, deprovisions, hosts, ledger, private, sightings, stops
 from controller.store.hosts import DriveBasis, Host, HostFact, HostField
 from controller.store.record_events import HostsImported
+from controller.store.stops import StopKind
 
 SALT_BYTES = 32
 #: The kind under which a customer's plain name is kept (`store.private`).
@@ -41,6 +44,8 @@ CUSTOMER_TEXT = "customer"
 _DECLARED = frozenset({Disposition.STOCK, Disposition.INTERNAL})
 #: What a live deprovision rests on.
 _STAYS_WHILE_LEAVING = ("data_class", "disposition", "address", "fact.", "drive.")
+#: What holds and caps go by.
+_STAYS_WHILE_HELD = frozenset({"site", "rack", "customer"})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,7 +96,9 @@ class Difference:
 
 
 def difference(tx: Connection, program: Program, file: HostFile) -> Difference:
-    """Raises Refused, with every wrong line: HOST_IS_LEAVING, FACT_CONTRADICTED, IMPORT_INVALID."""
+    """Raises Refused, with every wrong line: HOST_IS_LEAVING, HOST_IS_HELD, FACT_CONTRADICTED,
+    IMPORT_INVALID.
+    """
     on_record = {host.asset_tag: host for host in hosts.all_hosts(tx)}
     added, changed, unchanged = [], [], []
     problems: list[Problem] = []
@@ -193,14 +200,25 @@ def _problems(
         is_declared or declarations.standing(tx, host.id) is not None
     ):
         yield _declared(row, f"is {host.disposition} on record; two operators declare another")
-    live = deprovisions.live_of_host(tx, host.id)
-    for change in changes if live is not None else ():
-        is_given = change.field.startswith("parameter.") and change.old is None
-        rests_on = change.field.startswith((*_STAYS_WHILE_LEAVING, "parameter."))
-        if rests_on and not is_given:
-            yield _problem(row, change.field, Code.HOST_IS_LEAVING, f"{row.asset_tag} is leaving a tenancy")
+    yield from _unsettled(tx, host, row, changes)
     yield from _contradictions(tx, host, row, changes)
     yield from _other_drives(tx, host, row)
+
+
+def _unsettled(
+    tx: Connection, host: Host, row: HostRow, changes: tuple[FieldChange, ...]
+) -> Iterator[Problem]:
+    """What stays while the host leaves, and while it is held."""
+    is_leaving = deprovisions.live_of_host(tx, host.id) is not None
+    holds = [stop.number for stop in stops.standing(tx, host.id) if stop.kind is StopKind.HOLD]
+    for change in changes:
+        is_given = change.field.startswith("parameter.") and change.old is None
+        rests_on = change.field.startswith((*_STAYS_WHILE_LEAVING, "parameter."))
+        is_moved = change.field in _STAYS_WHILE_HELD
+        if is_leaving and (is_moved or rests_on) and not is_given:
+            yield _problem(row, change.field, Code.HOST_IS_LEAVING, f"{row.asset_tag} is leaving a tenancy")
+        elif holds and is_moved:
+            yield _problem(row, change.field, Code.HOST_IS_HELD, f"{row.asset_tag} is under hold {holds[0]}")
 
 
 def _contradictions(

@@ -208,12 +208,6 @@ def all_deprovisions(tx: Connection) -> tuple[Deprovision, ...]:
     return tuple(_listed(tx, None))
 
 
-def erasing_count(tx: Connection, *, besides: DeprovisionId) -> int:
-    """How many others are past the point of no return and not yet judged."""
-    others = (deprovision.c.state == State.ERASING) & (deprovision.c.id != besides)
-    return tx.scalar(select(func.count()).select_from(deprovision).where(others)) or 0
-
-
 def ended_since(tx: Connection, begin: datetime, *, until: datetime | None = None) -> int:
     """How many were scheduled because a tenancy ended, at or after `begin` and, where named, before
     `until`.

@@ -41,6 +41,7 @@ from certificate.log.entry import LogKind
 from controller.errors import Code, LostRace
 from controller.states import State
 from controller.store import deprovisions, hosts, ledger, log_rows, observations
+from controller.store.append_only import refuse_changes
 from controller.store.columns import METADATA, IdentifierType, UtcDateTime, digest_column, one_of
 from controller.store.events import OrderAnswered, OrderDispatched, OrderIntended, OrderWithdrawn
 
@@ -112,6 +113,17 @@ withdrawal = Table(
     Column("log_seq", BigInteger, ForeignKey(log_rows.log_entry.c.seq), nullable=False, unique=True),
     Column("reason", String(60), nullable=False),
 )
+
+#: Where and whose the host was when its order was dispatched: caps count by it, whatever is on record later.
+dispatch_place = Table(
+    "dispatch_place",
+    METADATA,
+    Column("erase_order", IdentifierType(OrderId), ForeignKey(order.c.id), primary_key=True),
+    Column("site", String(120), nullable=False),
+    Column("rack", String(120), nullable=False),
+    digest_column("customer_ref", nullable=True),
+)
+refuse_changes(dispatch_place)
 
 absence = Table(
     "absence",
@@ -236,6 +248,9 @@ def dispatch(tx: Connection, key: OrderId, *, now: datetime) -> StoredOrder:
     LostRace unless the order is intended.
     """
     moved = _step(tx, key, OrderState.INTENDED, {"state": OrderState.DISPATCHED, "dispatched_at": now})
+    host = hosts.load(tx, deprovisions.load(tx, moved.deprovision).host)
+    place = {"site": host.site, "rack": host.rack, "customer_ref": host.customer_ref}
+    tx.execute(insert(dispatch_place).values(erase_order=key, **place))
     ledger.append(tx, OrderDispatched(deprovision=moved.deprovision, order=key), now=now)
     return moved
 
@@ -339,12 +354,12 @@ def of_unfinished(tx: Connection) -> tuple[StoredOrder, ...]:
 
 
 def dispatched_since(tx: Connection, since: datetime, *, place: Place | None = None) -> int:
-    """How many orders were dispatched at or after `since`, everywhere or in one place: for caps, taken in the
-    transaction that dispatches.
+    """How many orders were dispatched at or after `since`, everywhere or to hosts that were in one place
+    then: for caps, taken in the transaction that dispatches.
     """
     query = select(func.count()).select_from(order).where(order.c.dispatched_at >= since)
     if place is not None:
-        query = query.where(order.c.deprovision.in_(_deprovisions_at(place)))
+        query = query.where(order.c.id.in_(_dispatched_to(place)))
     return tx.scalar(query) or 0
 
 
@@ -359,6 +374,22 @@ def hosts_dispatched_since(tx: Connection, since: datetime, *, besides: HostId) 
     return tx.scalar(query) or 0
 
 
+def erasing_count(tx: Connection, *, besides: DeprovisionId) -> int:
+    """How many other deprovisions may be erasing now: past the point of no return and not yet judged, or with
+    a person while the order of this attempt was dispatched and its agent has not said its last word.
+    """
+    row = deprovisions.deprovision.c
+    may_still_run = (
+        select(order.c.id)
+        .where(order.c.deprovision == row.id, order.c.attempt == row.attempt)
+        .where(order.c.state == OrderState.DISPATCHED)
+        .exists()
+    )
+    counts = (row.state == State.ERASING) | ((row.state == State.NEEDS_OPERATOR) & may_still_run)
+    query = select(func.count()).select_from(deprovisions.deprovision)
+    return tx.scalar(query.where(counts, row.id != besides)) or 0
+
+
 def withdrawal_of(tx: Connection, key: OrderId) -> StoredWithdrawal | None:
     row = tx.execute(select(withdrawal).where(withdrawal.c.erase_order == key)).one_or_none()
     return None if row is None else StoredWithdrawal(**row._mapping)
@@ -369,13 +400,13 @@ def absence_of(tx: Connection, key: OrderId) -> StoredAbsence | None:
     return None if row is None else StoredAbsence(**row._mapping)
 
 
-def _deprovisions_at(place: Place) -> Select[tuple[DeprovisionId]]:
-    host, row = hosts.host, deprovisions.deprovision
-    found = select(row.c.id).join(host, host.c.id == row.c.host)
+def _dispatched_to(place: Place) -> Select[tuple[OrderId]]:
+    row = dispatch_place.c
+    found = select(row.erase_order)
     if place.site is None:
-        return found.where(host.c.customer_ref.is_not_distinct_from(place.customer_ref))
-    found = found.where(host.c.site == place.site)
-    return found if place.rack is None else found.where(host.c.rack == place.rack)
+        return found.where(row.customer_ref.is_not_distinct_from(place.customer_ref))
+    found = found.where(row.site == place.site)
+    return found if place.rack is None else found.where(row.rack == place.rack)
 
 
 def _answer(

@@ -3,6 +3,8 @@
 Rules: a hold covers what its scope names, a freeze and a breaker cover everything; one person sets a hold,
 anybody freezes, the controller itself trips a breaker; lifting names the matter that two signed (checking it
 is the caller's); a stop is never deleted, and none ends by itself: past its review date it still stands.
+A hold covers the hosts that its scope named when it was set, by row, and those that it names now: no change
+of a host's site, rack or customer takes a hold from it.
 
 A hold on a rack covers racks of that name at every site, because holding too much harms nobody.
 """
@@ -33,6 +35,7 @@ from certificate.errors import Refused
 from certificate.identifiers import HostId
 from controller.errors import Code, LostRace
 from controller.store import hosts, ledger, tenancies
+from controller.store.append_only import refuse_changes
 from controller.store.columns import (
     METADATA,
     IdentifierType,
@@ -113,6 +116,20 @@ stop = Table(
     sqlite_autoincrement=True,
 )
 
+#: What a hold's scope named when it was set. Written once.
+hold_host = Table(
+    "hold_host",
+    METADATA,
+    Column(
+        "stop", counted_key("stop").type, ForeignKey(stop.c.number), primary_key=True, autoincrement=False
+    ),
+    Column("host", IdentifierType(HostId), ForeignKey(hosts.host.c.id), primary_key=True, index=True),
+)
+refuse_changes(hold_host)
+
+#: What these cover can shift under a hold; the other kinds name one host for ever, or every host.
+_SHIFTING = frozenset({ScopeKind.SITE, ScopeKind.RACK, ScopeKind.CUSTOMER})
+
 
 @dataclass(frozen=True, kw_only=True)
 class Stop:
@@ -170,6 +187,10 @@ def begin(
         author=author,
     )
     ledger.append(tx, event, now=now)
+    if scope.kind in _SHIFTING:
+        rows = [{"stop": number, "host": host.id} for host in named(tx, scope)]
+        if rows:
+            tx.execute(insert(hold_host), rows)
     return number
 
 
@@ -198,10 +219,28 @@ def all_standing(tx: Connection) -> tuple[Stop, ...]:
 
 
 def standing(tx: Connection, host_id: HostId) -> tuple[Stop, ...]:
-    """Every stop that covers this host now, oldest first. Raises Refused(NOT_IN_STORE)."""
+    """Every stop that covers this host, because its scope names it now or did when it was set; oldest first.
+    Raises Refused(NOT_IN_STORE).
+    """
     host = hosts.load(tx, host_id)
     customers = tenancies.customer_refs(tx, host)
-    return tuple(each for each in all_standing(tx) if each.scope.covers(host, customers))
+    since = set(tx.scalars(select(hold_host.c.stop).where(hold_host.c.host == host_id)))
+    return tuple(
+        each for each in all_standing(tx) if each.number in since or each.scope.covers(host, customers)
+    )
+
+
+def named(tx: Connection, scope: Scope) -> tuple[Host, ...]:
+    """The hosts on record that the scope names now, by asset tag."""
+    return tuple(
+        host for host in hosts.all_hosts(tx) if scope.covers(host, tenancies.customer_refs(tx, host))
+    )
+
+
+def covered_count(tx: Connection, found: Stop) -> int:
+    """How many hosts on record it covers."""
+    since = set(tx.scalars(select(hold_host.c.host).where(hold_host.c.stop == found.number)))
+    return len(since | {host.id for host in named(tx, found.scope)})
 
 
 def freezes(tx: Connection) -> tuple[Stop, ...]:

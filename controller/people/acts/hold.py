@@ -34,7 +34,7 @@ class Hold:
         scope_text, matter, review = asking.fields(about, ("scope", "matter", "review"))
         asking.review(review)
         scope = scopes.read(tx, program, scope_text)
-        hosts = [host.asset_tag for host in scopes.covered(tx, scope)]
+        hosts = [host.asset_tag for host in stops.named(tx, scope)]
         return Matter(
             kind=self.kind,
             choice="hold",
@@ -46,7 +46,7 @@ class Hold:
                 "hosts": hosts[:SHOWN_HOSTS],
             },
             consequences=(
-                "Nothing that this covers is wiped until two operators release the hold.",
+                "Nothing that this covers, now or later, is wiped until two operators release the hold.",
                 "It does not end at its review; somebody is called then.",
             ),
             people_needed=1,

@@ -16,6 +16,7 @@ AT = sa.DateTime(timezone=True)
 APPEND_ONLY = (
     "journal_line",
     "acknowledgement",
+    "dispatch_place",
 )
 ERASE_ORDER_STATES = (
     "intended",
@@ -45,6 +46,7 @@ def words(values: tuple[str, ...], name: str) -> sa.Enum:
 
 def upgrade() -> None:
     _create_erase_order()
+    _create_dispatch_place()
     _create_withdrawal()
     _create_absence()
     _create_journal_line()
@@ -100,6 +102,20 @@ def _create_erase_order() -> None:
         unique=True,
         sqlite_where=sa.text("state != 'withdrawn'"),
         postgresql_where=sa.text("state != 'withdrawn'"),
+    )
+
+
+def _create_dispatch_place() -> None:
+    op.create_table(
+        "dispatch_place",
+        sa.Column("erase_order", sa.String(length=36), nullable=False),
+        sa.Column("site", sa.String(length=120), nullable=False),
+        sa.Column("rack", sa.String(length=120), nullable=False),
+        sa.Column("customer_ref", DIGEST, nullable=True),
+        sa.ForeignKeyConstraint(
+            ["erase_order"], ["erase_order.id"], name=op.f("fk_dispatch_place_erase_order_erase_order")
+        ),
+        sa.PrimaryKeyConstraint("erase_order", name=op.f("pk_dispatch_place")),
     )
 
 

@@ -1,4 +1,4 @@
-"""What people decided: signed decisions, revoked keys, declared dispositions, commands."""
+"""What people decided: signed decisions, revoked keys, declared dispositions, commands, hosts of a hold."""
 
 from __future__ import annotations
 
@@ -29,6 +29,7 @@ DECISION_KIND_WORDS = (
     "exit",
     "wipe",
     "drives",
+    "import",
 )
 DISPOSITION_WORDS = (
     "rented",
@@ -59,7 +60,9 @@ def upgrade() -> None:
     _create_revoked_key()
     _create_declaration()
     _create_operator_command()
+    _create_hold_host()
     _refuse_changes("revoked_key")
+    _refuse_changes("hold_host")
 
 
 def downgrade() -> None:
@@ -137,6 +140,18 @@ def _create_operator_command() -> None:
         op.f("ix_operator_command_deprovision"), "operator_command", ["deprovision"], unique=False
     )
     _create_signers("operator_command_signer", "command", "operator_command")
+
+
+def _create_hold_host() -> None:
+    op.create_table(
+        "hold_host",
+        sa.Column("stop", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("host", sa.String(length=36), nullable=False),
+        sa.ForeignKeyConstraint(["stop"], ["stop.number"], name=op.f("fk_hold_host_stop_stop")),
+        sa.ForeignKeyConstraint(["host"], ["host.id"], name=op.f("fk_hold_host_host_host")),
+        sa.PrimaryKeyConstraint("stop", "host", name=op.f("pk_hold_host")),
+    )
+    op.create_index(op.f("ix_hold_host_host"), "hold_host", ["host"], unique=False)
 
 
 def _create_signers(name: str, column: str, of: str) -> None:

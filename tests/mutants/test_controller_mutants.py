@@ -266,7 +266,9 @@ def without_one_transaction(rewrite: Any, patch: pytest.MonkeyPatch, tools: Tool
 
 
 def without_believing(rewrite: Any, patch: pytest.MonkeyPatch, tools: Tools) -> None:
-    """As `without_one_transaction`; and what is written does not name what it believes is there."""
+    """As `without_one_transaction`; and what is written does not name what it believes is there, nor is it
+    refused where it is there already.
+    """
     without_one_transaction(rewrite, patch, tools)
     load_case = cases.load
 
@@ -275,6 +277,8 @@ def without_believing(rewrite: Any, patch: pytest.MonkeyPatch, tools: Tools) -> 
 
     patch.setattr(cases, "load", early_case)
     rewrite(orders, "_step", "(order.c.id == key) & (order.c.state == believed)", "order.c.id == key")
+    insert = orders.insert
+    patch.setattr(orders, "insert", lambda table: insert(table).prefix_with("OR IGNORE"))
     patch.setattr(deprovisions, "_believed", lambda key, state, fence: deprovisions.deprovision.c.id == key)
 
 

@@ -14,7 +14,10 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
+from certificate import envelope as dsse
 from certificate.messages import Execute, JournalLine, Line
+from certificate.statements import Order
+from certificate.statements import statement as statements
 from controller.facts import MAX_AGE
 from controller.quarantine import Known
 from controller.sources import SubscriptionState
@@ -115,9 +118,11 @@ class Record:
 
     def request(self, line: Line) -> None:
         if isinstance(line, Execute):
-            tokens = set(self.dispatched) - set(self.sent)
-            assert len(tokens) == 1, "bytes of an order left that was not dispatched, or left twice"
-            self.sent.append(tokens.pop())
+            order = dsse.read(line.delivery.order.encode())
+            token = statements.read(order.payload, Order).predicate.token
+            assert token in self.dispatched, "bytes of an order left that was not dispatched"
+            assert token not in self.sent, "bytes of an order left twice"
+            self.sent.append(token)
 
     def journal_line(self, line: JournalLine) -> None:
         if line.needs_ack:

@@ -24,13 +24,18 @@ from controller.api.decisions_documents import (
     StopList,
 )
 from controller.api.lines import whole_seconds
+from controller.api.server import MAX_BODY_BYTES as MAX_SERVED_BYTES
 from controller.api.server import answer, asked
 from controller.people import deciding, scopes
 from controller.people.acts import freeze
 from controller.people.deciding import Shown, Taken
 from controller.people.roster import Member, Standing, members
 from controller.program import Program
+from controller.records.host_file import MAX_FILE_CHARACTERS
 from controller.store import stops
+
+#: A file of hosts travels with its decision: a character takes four bytes at most, and its JSON escape six.
+MAX_BODY_BYTES = 6 * MAX_FILE_CHARACTERS + MAX_SERVED_BYTES
 
 
 def router(program: Program, *, wake: Callable[[], None]) -> APIRouter:
@@ -40,11 +45,11 @@ def router(program: Program, *, wake: Callable[[], None]) -> APIRouter:
 
     @routes.post("/v1/matters")
     async def show(request: Request) -> Response:
-        return await asked(request, MatterAsked, room.show)
+        return await asked(request, MatterAsked, room.show, max_bytes=MAX_BODY_BYTES)
 
     @routes.post("/v1/decisions")
     async def take(request: Request) -> Response:
-        return await asked(request, NewDecision, room.take)
+        return await asked(request, NewDecision, room.take, max_bytes=MAX_BODY_BYTES)
 
     @routes.post("/v1/freezes")
     async def freeze_without_key(request: Request) -> Response:

@@ -6,9 +6,9 @@ what it prints.
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
-from pydantic import Field, StringConstraints
+from pydantic import Field, StringConstraints, model_validator
 
 from certificate.envelope import MAX_ENVELOPE_BYTES
 from certificate.keys import PublicKey
@@ -26,10 +26,12 @@ from certificate.statements.statement import (
 from controller.api.documents import Document
 from controller.duration import Duration
 from controller.people.matter import Matter
+from controller.records.host_file import MAX_FILE_CHARACTERS
 
 AboutName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
-#: A batch names its deprovisions in one text.
-AboutText = Annotated[str, StringConstraints(min_length=1, max_length=20_000)]
+#: A batch names its deprovisions in one text; a whole file travels with an import only.
+MAX_ABOUT_CHARACTERS = 20_000
+AboutText = Annotated[str, StringConstraints(min_length=1, max_length=MAX_FILE_CHARACTERS + 1)]
 About = Annotated[dict[AboutName, AboutText], Field(max_length=20)]
 EnvelopeText = Annotated[str, StringConstraints(min_length=1, max_length=MAX_ENVELOPE_BYTES)]
 
@@ -39,6 +41,13 @@ class MatterAsked(Document):
 
     kind: DecisionKind
     about: About
+
+    @model_validator(mode="after")
+    def _bounded(self) -> Self:
+        longest = max((len(text) for text in self.about.values()), default=0)
+        if self.kind is not DecisionKind.IMPORT and longest > MAX_ABOUT_CHARACTERS:
+            raise ValueError(f"a text in about has more than {MAX_ABOUT_CHARACTERS} characters")
+        return self
 
 
 class MatterShown(Document):
@@ -75,11 +84,9 @@ class MatterShown(Document):
         )
 
 
-class NewDecision(Document):
+class NewDecision(MatterAsked):
     """A signed decision on what `about` names."""
 
-    kind: DecisionKind
-    about: About
     envelope: EnvelopeText
 
 

@@ -1,7 +1,7 @@
 """The record of hosts over HTTP: the difference a file makes, what is missing, which drives left.
 
-Rules: a file is bounded and read here, so that one reader decides; its difference is made and applied in one
-transaction; gaps and register are read from one snapshot each and change nothing.
+Rules: a file is bounded and read here, so that one reader decides; difference, gaps and register are read
+from one snapshot each and change nothing: applying a difference is a decision (`people.acts.import_hosts`).
 """
 
 from __future__ import annotations
@@ -37,13 +37,13 @@ MAX_BODY_BYTES = 6 * MAX_FILE_CHARACTERS
 
 
 def router(program: Program, *, wake: Callable[[], None]) -> APIRouter:
-    """`wake` is told after an import: a host's tenancies are to be learnt."""
+    """Nothing here wakes anybody."""
     routes = APIRouter()
 
     @routes.post("/v1/hosts/import")
     async def import_hosts(request: Request) -> Response:
         def ask(question: ImportAsked) -> ImportDifference:
-            return imported(program, question, wake=wake)
+            return difference(program, question)
 
         return await asked(request, ImportAsked, ask, max_bytes=MAX_BODY_BYTES)
 
@@ -60,16 +60,13 @@ def router(program: Program, *, wake: Callable[[], None]) -> APIRouter:
     return routes
 
 
-def imported(program: Program, question: ImportAsked, *, wake: Callable[[], None]) -> ImportDifference:
-    """Raises Refused: IMPORT_INVALID, IMPORT_CHANGED, HOST_IS_LEAVING, FACT_CONTRADICTED."""
+def difference(program: Program, question: ImportAsked) -> ImportDifference:
+    """What the file would change. Raises Refused: IMPORT_INVALID, HOST_IS_LEAVING, HOST_IS_HELD,
+    FACT_CONTRADICTED.
+    """
     file = read_hosts(question.text)
-    if question.apply is None:
-        with program.store.snapshot() as tx:
-            return _told(importing.difference(tx, program, file), is_applied=False)
-    with program.store.transaction() as tx:
-        applied = importing.apply(tx, program, file, digest=question.apply)
-    wake()
-    return _told(applied, is_applied=True)
+    with program.store.snapshot() as tx:
+        return _told(importing.difference(tx, program, file))
 
 
 def host_gaps(tx: Connection, program: Program) -> HostGaps:
@@ -99,10 +96,9 @@ def register(tx: Connection, program: Program) -> MediaRegister:
     return MediaRegister(media=tuple(sorted(lines, key=lambda line: line.standing != Standing.OPEN)))
 
 
-def _told(found: Difference, *, is_applied: bool) -> ImportDifference:
+def _told(found: Difference) -> ImportDifference:
     return ImportDifference(
         digest=found.digest,
-        is_applied=is_applied,
         file_digest=found.file_digest,
         added=tuple(row.asset_tag for row in found.added),
         changed=tuple(

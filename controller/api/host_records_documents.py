@@ -13,10 +13,9 @@ from controller.records.host_file import MAX_FILE_CHARACTERS
 
 
 class ImportAsked(Document):
-    """A file's text, and the digest of the difference that may be applied; without one nothing is."""
+    """A file's text. What it would change is told; applying that is a decision."""
 
     text: Annotated[str, Field(max_length=MAX_FILE_CHARACTERS + 1)]
-    apply: Digest | None
 
 
 class FieldChangeLine(Document):
@@ -33,10 +32,9 @@ class HostChangeLine(Document):
 
 
 class ImportDifference(Document):
-    """What the file would do, or did. Hosts by asset tag; those not in the file stay as they are."""
+    """What the file would do. Hosts by asset tag; those not in the file stay as they are."""
 
     digest: Digest
-    is_applied: bool
     file_digest: Digest
     added: tuple[AssetTag, ...]
     changed: tuple[HostChangeLine, ...]

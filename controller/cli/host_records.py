@@ -9,9 +9,19 @@ import typer
 
 from certificate.errors import Code as CertificateCode
 from certificate.errors import Refused
+from certificate.statements.people import DecisionKind
 from controller.api.host_records_documents import HostGaps, ImportAsked, ImportDifference
 from controller.cli.client import Client
-from controller.cli.options import HomeOption, JsonOption, located
+from controller.cli.command import EXIT_DONE
+from controller.cli.deciding import decide
+from controller.cli.options import (
+    ConfirmOption,
+    HomeOption,
+    JsonOption,
+    KeyOption,
+    KeyPassphraseOption,
+    located,
+)
 from controller.errors import Code
 from controller.records.host_file import MAX_FILE_CHARACTERS
 
@@ -24,18 +34,42 @@ def import_file(
     apply: Annotated[
         str | None,
         typer.Option(
-            help="Apply exactly the difference with this digest, as a run without it printed.",
+            help="Sign exactly the difference with this digest, as a run without it printed.",
             show_default=False,
         ),
     ] = None,
+    reason: Annotated[
+        str | None,
+        typer.Option("--reason", help="Why, in one line; signed with --apply.", show_default=False),
+    ] = None,
+    key: KeyOption = None,
+    key_passphrase_fd: KeyPassphraseOption = None,
+    confirm: ConfirmOption = None,
     home: HomeOption = None,
     as_json: JsonOption = False,
-) -> None:
-    """Show what a file of hosts would change; with --apply DIGEST change exactly that. Nothing is removed."""
-    asked = ImportAsked.model_validate({"text": _text(file), "apply": _digest(apply)})
-    with Client.of(located(home)) as client:
-        told = client.post("/v1/hosts/import", ImportDifference, asked)
-    typer.echo(told.to_json() if as_json else difference(told))
+) -> int:
+    """Show what a file of hosts would change; with --apply DIGEST sign exactly that. Nothing is removed.
+
+    One operator adds hosts; where a known host changes, two sign.
+    """
+    text = _text(file)
+    if apply is None:
+        with Client.of(located(home)) as client:
+            told = client.post("/v1/hosts/import", ImportDifference, ImportAsked(text=text))
+        typer.echo(told.to_json() if as_json else difference(told))
+        return EXIT_DONE
+    if reason is None:
+        raise typer.BadParameter("what is applied is signed with a reason", param_hint="--reason")
+    return decide(
+        home=home,
+        kind=DecisionKind.IMPORT,
+        about={"text": text, "difference": _digest(apply)},
+        reason=reason,
+        key=key,
+        key_passphrase_fd=key_passphrase_fd,
+        confirm=confirm,
+        as_json=as_json,
+    )
 
 
 def gaps(home: HomeOption = None, as_json: JsonOption = False) -> None:
@@ -55,10 +89,7 @@ def difference(told: ImportDifference) -> str:
         f"{len(told.added)} added, {len(told.changed)} changed, {len(told.unchanged)} unchanged, "
         f"{len(told.not_in_file)} not in the file"
     )
-    if told.is_applied:
-        lines.append(f"applied: {told.digest}")
-    else:
-        lines.append(f"nothing was applied; to apply exactly this: --apply {told.digest}")
+    lines.append(f"nothing was applied; to sign exactly this: --apply {told.digest} --reason TEXT")
     return "\n".join(lines)
 
 
@@ -85,13 +116,15 @@ def _text(file: Path) -> str:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise Refused(Code.IMPORT_INVALID, f"{file.name} is not UTF-8 at byte {error.start}") from None
+    if not text.strip():
+        raise Refused(Code.IMPORT_INVALID, "the file is empty")
     if len(text) > MAX_FILE_CHARACTERS:
         raise Refused(Code.IMPORT_INVALID, f"{file.name} has more than {MAX_FILE_CHARACTERS} characters")
     return text
 
 
-def _digest(text: str | None) -> str | None:
-    if text is not None and (len(text) != 64 or set(text) - set("0123456789abcdef")):
+def _digest(text: str) -> str:
+    if len(text) != 64 or set(text) - set("0123456789abcdef"):
         raise typer.BadParameter(
             "a digest has 64 hexadecimal digits, as the run without --apply printed", param_hint="--apply"
         )

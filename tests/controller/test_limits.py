@@ -122,6 +122,34 @@ def test_what_is_being_erased_takes_a_place_until_it_is_judged(dispatched: Dispa
         assert dispatched.reached(dispatched.own, concurrent=1) == ()
 
 
+@pytest.mark.parametrize("change", [{"site": "s9"}, {"rack": "r9"}, {"customer_ref": "c" * 64}])
+def test_a_host_that_is_moved_after_its_dispatch_frees_no_place(
+    dispatched: Dispatched, change: dict[str, str]
+) -> None:
+    table = hosts.host
+    moved = update(table).where(table.c.id == dispatched.own.host.id).values(**change)
+    dispatched.tx.execute(moved)
+    for cap in WINDOWS:
+        assert dispatched.reached(dispatched.next, **{cap: 1}) == (cap.upper(),)
+    (field, value), *_ = change.items()
+    there = replace(dispatched.next, host=replace(dispatched.next.host, **{field: value}))
+    cap = {"site": "per_site_per_day", "rack": "per_rack_per_day"}.get(field, "per_customer_per_day")
+    assert dispatched.reached(there, **{cap: 1}) == ()
+
+
+def test_what_may_still_run_is_concurrent_while_its_case_is_with_a_person(dispatched: Dispatched) -> None:
+    row, own = deprovisions.deprovision, dispatched.own
+    dispatched.tx.execute(update(row).values(state=State.NEEDS_OPERATOR))
+    assert dispatched.reached(dispatched.next, concurrent=1) == ("CONCURRENT",)
+    assert dispatched.reached(replace(own, order=None), concurrent=1) == (), "its own place"
+    dispatched.tx.execute(update(row).values(attempt=own.deprovision.attempt + 1))
+    assert dispatched.reached(dispatched.next, concurrent=1) == (), "settled by an exit"
+    dispatched.tx.execute(update(row).values(attempt=own.deprovision.attempt))
+    assert own.order is not None
+    orders.answer_done(dispatched.tx, own.order.id, now=dispatched.at)
+    assert dispatched.reached(dispatched.next, concurrent=1) == (), "its agent said its last word"
+
+
 def test_the_share_of_the_fleet_is_one_host_at_least_and_counts_hosts_and_not_orders(
     dispatched: Dispatched,
 ) -> None:

@@ -8,6 +8,7 @@ from controller.people.acts.enrol import Enrol
 from controller.people.acts.exit import Leave
 from controller.people.acts.freeze import Freeze
 from controller.people.acts.hold import Hold
+from controller.people.acts.import_hosts import ImportHosts
 from controller.people.acts.release_hold import ReleaseHold
 from controller.people.acts.remove import RemoveDrive
 from controller.people.acts.revoke import Revoke
@@ -26,6 +27,7 @@ ACTS: dict[DecisionKind, Act] = {
     DecisionKind.THAW: Thaw(),
     DecisionKind.DRIVES: AcceptDrives(),
     DecisionKind.REMOVE: RemoveDrive(),
+    DecisionKind.IMPORT: ImportHosts(),
     DecisionKind.WIPE: Wipe(),
     DecisionKind.EXIT: Leave(),
     DecisionKind.WAIVE_NOTICE: WaiveNotice(),

@@ -27,7 +27,7 @@ def written(tmp_path: Path, content: str | bytes) -> Path:
     return path
 
 
-def test_a_file_is_shown_first_and_applied_under_its_digest(
+def test_a_file_is_shown_first_and_applied_under_its_digest_by_two_keys(
     served_program: Any, home: Any, expunge: Any, tmp_path: Path
 ) -> None:
     file = written(tmp_path, b"\xef\xbb\xbf" + (HEAD + OTHER_RACK + NEW).encode())
@@ -39,13 +39,38 @@ def test_a_file_is_shown_first_and_applied_under_its_digest(
     assert "nothing was applied" in shown.out
     told = expunge("hosts", "import", file, *home, "--json").json
     assert told["digest"] in shown.out
-    done = expunge("hosts", "import", file, "--apply", told["digest"], *home)
+    alice, bob = served_program.keys
+    arguments = (file, "--apply", told["digest"], "--reason", "moved", "--confirm", "1 changed", *home)
+    first = expunge("hosts", "import", *arguments, "--key", alice)
+    assert (first.code, racks(served_program)) == (4, {"host-1": "r"}), first.err
+    assert "rack: r -> r9" in first.err
+    assert expunge("hosts", "import", *arguments, "--key", alice).code == 4, "the same key is one person"
+    done = expunge("hosts", "import", *arguments, "--key", bob)
     assert done.code == 0, done.err
-    assert f"applied: {told['digest']}" in done.out
-    with served_program.world.program.store.snapshot() as tx:
-        assert {host.asset_tag: host.rack for host in hosts.all_hosts(tx)} == {"host-1": "r9", "host-2": "r"}
-    assert expunge("hosts", "import", file, "--apply", told["digest"], *home).code == 3
+    assert f"applied {told['digest']}" in done.out
+    assert racks(served_program) == {"host-1": "r9", "host-2": "r"}
+    again = expunge("hosts", "import", *arguments, "--key", bob)
+    assert (again.code, again.err.split(":")[0]) == (3, "IMPORT_CHANGED")
     assert served_program.wakes
+
+
+def racks(served_program: Any) -> dict[str, str]:
+    with served_program.world.program.store.snapshot() as tx:
+        return {host.asset_tag: host.rack for host in hosts.all_hosts(tx)}
+
+
+def test_a_file_that_only_adds_hosts_is_applied_by_one_key_and_by_none_not(
+    served_program: Any, home: Any, expunge: Any, tmp_path: Path
+) -> None:
+    file = written(tmp_path, HEAD + SAME + NEW)
+    digest = expunge("hosts", "import", file, *home, "--json").json["digest"]
+    assert expunge("hosts", "import", file, "--apply", digest, *home).code == 2
+    assert expunge("hosts", "import", file, "--apply", digest, "--reason", "new", *home).code == 3
+    assert racks(served_program) == {"host-1": "r"}
+    arguments = (file, "--apply", digest, "--reason", "new", "--key", served_program.keys[0], *home)
+    done = expunge("hosts", "import", *arguments)
+    assert done.code == 0, done.err
+    assert racks(served_program) == {"host-1": "r", "host-2": "r"}
 
 
 def test_hosts_that_the_file_does_not_name_are_said_to_stay(home: Any, expunge: Any, tmp_path: Path) -> None:
@@ -72,7 +97,12 @@ def test_a_wrong_file_is_refused_with_its_place(
 
 def test_a_file_that_is_not_there_and_a_digest_that_is_none(home: Any, expunge: Any, tmp_path: Path) -> None:
     assert expunge("hosts", "import", tmp_path / "none.csv", *home).code == 3
-    assert expunge("hosts", "import", written(tmp_path, HEAD + SAME), "--apply", "yes", *home).code == 2
+    assert (
+        expunge(
+            "hosts", "import", written(tmp_path, HEAD + SAME), "--apply", "yes", "--reason", "r", *home
+        ).code
+        == 2
+    )
 
 
 def test_gaps_are_told_with_their_remedy_and_exit_0(home: Any, expunge: Any) -> None:

@@ -11,12 +11,16 @@ import pytest
 from certificate.errors import Refused
 from certificate.identifiers import DeprovisionId
 from certificate.statements.vocabulary import HostFactKind, Trigger
-from controller.api.host_records import imported
+from controller import intake
+from controller.api.host_records import difference
 from controller.api.host_records_documents import ImportAsked, ImportDifference
 from controller.errors import Code
 from controller.facts import Disposition
-from controller.store import deprovisions, hosts, ledger, private, sightings
-from controller.store.hosts import DriveBasis, HostFact
+from controller.records import importing
+from controller.records.host_file import read_hosts
+from controller.records.importing import Difference
+from controller.store import deprovisions, hosts, ledger, private, sightings, stops
+from controller.store.hosts import DriveBasis, HostFact, HostField
 from controller.store.sightings import Provenance
 
 #: What the world has on record for its host, and one column more of each open kind.
@@ -51,12 +55,20 @@ def text(*rows: dict[str, str]) -> str:
 
 
 def dry_run(world: Any, *rows: dict[str, str]) -> ImportDifference:
-    return imported(world.program, ImportAsked(text=text(*rows), apply=None), wake=lambda: None)
+    return difference(world.program, ImportAsked(text=text(*rows)))
+
+
+def apply(world: Any, digest: str, *rows: dict[str, str]) -> Difference:
+    """As enough operators have it applied."""
+    with world.program.store.transaction() as tx:
+        return importing.apply(tx, world.program, read_hosts(text(*rows)), digest=digest)
 
 
 def applied(world: Any, *rows: dict[str, str]) -> ImportDifference:
-    digest = dry_run(world, *rows).digest
-    return imported(world.program, ImportAsked(text=text(*rows), apply=digest), wake=lambda: None)
+    """What was told and then applied."""
+    told = dry_run(world, *rows)
+    apply(world, told.digest, *rows)
+    return told
 
 
 def refused(world: Any, *rows: dict[str, str]) -> Refused:
@@ -65,7 +77,7 @@ def refused(world: Any, *rows: dict[str, str]) -> Refused:
     with pytest.raises(Refused) as told:
         dry_run(world, *rows)
     with pytest.raises(Refused) as again:
-        imported(world.program, ImportAsked(text=text(*rows), apply="0" * 64), wake=lambda: None)
+        apply(world, "0" * 64, *rows)
     assert str(told.value) == str(again.value)
     assert newest(world) == before
     return told.value
@@ -122,14 +134,14 @@ def test_what_is_as_it_was_is_unchanged_and_leaves_no_trace(world: Any) -> None:
 def test_a_dry_run_stores_nothing(world: Any) -> None:
     before = newest(world)
     told = dry_run(world, KNOWN | {"rack": "r9"}, NEW)
-    assert not told.is_applied
+    assert (told.added, [change.host for change in told.changed]) == (("host-2",), ["host-1"])
     assert newest(world) == before
     assert host(world).rack == "r"
 
 
 def test_a_new_host_is_added_with_everything_the_file_says(world: Any) -> None:
     told = applied(world, KNOWN, NEW)
-    assert (told.is_applied, told.added) == (True, ("host-2",))
+    assert told.added == ("host-2",)
     new = host(world, "host-2")
     with world.program.store.snapshot() as tx:
         drives = {drive.serial: drive for drive in hosts.drives_of(tx, new.id)}
@@ -206,11 +218,7 @@ def test_a_customers_name_is_in_no_answer_and_no_ledger(world: Any) -> None:
 def test_another_file_under_the_same_digest_is_refused(world: Any) -> None:
     digest = dry_run(world, KNOWN, NEW).digest
     with pytest.raises(Refused) as changed:
-        imported(
-            world.program,
-            ImportAsked(text=text(KNOWN, NEW | {"rack": "r2"}), apply=digest),
-            wake=lambda: None,
-        )
+        apply(world, digest, KNOWN, NEW | {"rack": "r2"})
     assert changed.value.code is Code.IMPORT_CHANGED
 
 
@@ -218,28 +226,17 @@ def test_a_record_that_changed_meanwhile_is_refused(world: Any) -> None:
     digest = dry_run(world, KNOWN | {"rack": "r9"}).digest
     applied(world, KNOWN | {"rack": "r5"})
     with pytest.raises(Refused) as changed:
-        imported(
-            world.program, ImportAsked(text=text(KNOWN | {"rack": "r9"}), apply=digest), wake=lambda: None
-        )
+        apply(world, digest, KNOWN | {"rack": "r9"})
     assert changed.value.code is Code.IMPORT_CHANGED
     assert host(world).rack == "r5"
 
 
 def test_a_difference_is_applied_once(world: Any) -> None:
-    asked = ImportAsked(text=text(KNOWN, NEW), apply=dry_run(world, KNOWN, NEW).digest)
-    imported(world.program, asked, wake=lambda: None)
+    digest = dry_run(world, KNOWN, NEW).digest
+    apply(world, digest, KNOWN, NEW)
     with pytest.raises(Refused) as changed:
-        imported(world.program, asked, wake=lambda: None)
+        apply(world, digest, KNOWN, NEW)
     assert changed.value.code is Code.IMPORT_CHANGED
-
-
-def test_an_import_that_was_applied_wakes_and_a_dry_run_does_not(world: Any) -> None:
-    wakes: list[None] = []
-    told = imported(world.program, ImportAsked(text=text(NEW), apply=None), wake=lambda: wakes.append(None))
-    assert not wakes
-    asked = ImportAsked(text=text(NEW), apply=told.digest)
-    imported(world.program, asked, wake=lambda: wakes.append(None))
-    assert len(wakes) == 1
 
 
 # --- what refuses the whole file ----------------------------------------------------------------------------
@@ -308,3 +305,84 @@ def test_one_refused_row_refuses_every_other(world: Any) -> None:
     refused(world, NEW, KNOWN | {"address": "10.0.0.1:22"})
     with world.program.store.snapshot() as tx:
         assert hosts.by_asset_tag(tx, "host-2") is None
+
+
+# --- a hold is lifted by those who release it, and by no file -----------------------------------------------
+
+#: Scope of a hold -> what a file would change to slip from under it.
+SLIPS = {
+    "site=s": {"site": "s9"},
+    "rack=r": {"rack": "r9"},
+    "customer=Ada": {"customer": "Bob"},
+}
+#: The same, straight in the row.
+MOVES = {
+    "site=s": (HostField.SITE, "s", "s9"),
+    "rack=r": (HostField.RACK, "r", "r9"),
+    "customer=Ada": (HostField.CUSTOMER, "Ada", "Bob"),
+}
+
+
+def held(crew: Any, scope: str) -> None:
+    applied(crew.world, KNOWN | {"customer": "Ada"})
+    about = {"scope": scope, "matter": "case 7", "review": "P30D"}
+    crew.people.decide("hold", about, by=crew.alice)
+
+
+def holds(crew: Any) -> list[int]:
+    with crew.program.store.snapshot() as tx:
+        return [stop.number for stop in stops.standing(tx, host(crew.world).id)]
+
+
+@pytest.mark.parametrize("scope", SLIPS)
+def test_a_file_takes_no_host_from_under_a_hold(crew: Any, scope: str) -> None:
+    held(crew, scope)
+    row = KNOWN | {"customer": "Ada"} | SLIPS[scope]
+    refusal = refused(crew.world, row)
+    assert refusal.code is Code.HOST_IS_HELD
+    (number,) = holds(crew)
+    for operator in (crew.alice, crew.bob):
+        crew.people.decide("release_hold", {"number": str(number)}, by=operator)
+    assert applied(crew.world, row).changed
+
+
+@pytest.mark.parametrize("scope", ["host=host-1", "everything"])
+def test_under_any_hold_a_host_stays_where_and_whose_it_is(crew: Any, scope: str) -> None:
+    held(crew, scope)
+    for slip in SLIPS.values():
+        assert refused(crew.world, KNOWN | {"customer": "Ada"} | slip).code is Code.HOST_IS_HELD
+    assert applied(crew.world, KNOWN | {"parameter.port": "e7"}).changed
+
+
+@pytest.mark.parametrize("scope", MOVES)
+def test_a_hold_stands_whatever_becomes_of_the_row(crew: Any, scope: str) -> None:
+    held(crew, scope)
+    before = holds(crew)
+    field, old, new = MOVES[scope]
+    if field is HostField.CUSTOMER:
+        old, new = map(crew.program.pseudonyms.customer, (old, new))
+    with crew.program.store.transaction() as tx:
+        hosts.change(tx, host(crew.world).id, field, old=old, new=new, now=crew.program.clock())
+    assert holds(crew) == before != []
+    with crew.program.store.snapshot() as tx:
+        (stop,) = stops.all_standing(tx)
+        assert stops.named(tx, stop.scope) == ()
+        assert stops.covered_count(tx, stop) == 1
+
+
+def test_a_hold_covers_also_what_comes_under_its_scope_later(crew: Any) -> None:
+    held(crew, "rack=r")
+    applied(crew.world, NEW)
+    with crew.program.store.snapshot() as tx:
+        assert [stop.scope.place for stop in stops.standing(tx, host(crew.world, "host-2").id)] == ["r"]
+
+
+def test_a_hold_on_a_customer_covers_whose_tenancy_it_was(crew: Any) -> None:
+    """The tenancy remembers whose it was, also where the hold comes after the host has another customer."""
+    applied(crew.world, KNOWN | {"customer": "Ada"})
+    crew.world._beat()
+    intake.learn(crew.program)
+    applied(crew.world, KNOWN | {"customer": "Bob"})
+    about = {"scope": "customer=Ada", "matter": "case 7", "review": "P30D"}
+    crew.people.decide("hold", about, by=crew.alice)
+    assert len(holds(crew)) == 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -10,10 +11,11 @@ import pytest
 from certificate.messages import TokenState
 from certificate.statements.statement import Seen
 from certificate.statements.vocabulary import Trigger
+from controller.attention import ways_out
 from controller.deadlines import ACKNOWLEDGEMENT_LIFE, DRIFT
 from controller.decision import Move, Refuse, Wait
 from controller.exits import PEOPLE_TO_LEAVE
-from controller.facts import CommandFacts, Disposition, Effect, Exit
+from controller.facts import Answer, CommandFacts, Disposition, Effect, Exit, Question
 from controller.lifecycle import decide, may_acknowledge
 from controller.states import State, may_move
 
@@ -138,6 +140,83 @@ def test_after_reprobe_nothing_is_acknowledged_any_more(story: Any) -> None:
             step=f"start:{story.MEDIUM}:nvme_sanitize_crypto",
             is_irreversible=True,
         )
+
+
+# --- a customer who came back -------------------------------------------------------------------------------
+
+
+def test_retry_is_not_open_once_the_customer_came_back_whatever_the_source_says_now(story: Any) -> None:
+    came_back = lost(story, came_back_at=story.T0 - story.HOUR)
+    ways = {way.exit for way in ways_out(came_back, story.T0) if not way.is_open}
+    assert ways == {Exit.RETRY, Exit.RESTORE}, "an order was dispatched, so restore is closed as well"
+    untouched = replace(came_back, order=None)
+    assert {way.exit for way in ways_out(untouched, story.T0) if way.is_open} == {
+        Exit.RESTORE,
+        Exit.DESTROY,
+        Exit.CLOSE,
+    }
+    decision = decide(replace(untouched, command=command(story, Exit.RETRY)), story.T0)
+    assert isinstance(decision, Wait)
+    assert "EXIT_NOT_OPEN" in decision.reason
+    assert decision.is_alarm
+
+
+@pytest.mark.parametrize("state", [state for state in State if state.is_reversible])
+@pytest.mark.parametrize("answer", [Answer.ENDED, Answer.UNKNOWN])
+def test_who_came_back_once_is_given_the_host_back_whatever_the_source_says_now(
+    story: Any, state: State, answer: Answer
+) -> None:
+    own = story.tenancy(latest=story.subscription(answer))
+    facts = story.facts(state, came_back_at=story.T0 - story.HOUR, tenancies=(own,), isolation=None)
+    decision = decide(facts, story.T0)
+    if isinstance(decision, Move):
+        assert (state, decision.to) == (State.SCHEDULED, State.CANCELLED)
+        return
+    assert isinstance(decision, Wait)
+    assert decision.effect is (Effect.WITHDRAW_ORDER if state is State.INTENDED else Effect.RESTORE)
+
+
+@pytest.mark.parametrize("stop", [{"is_frozen": True}, {"is_store_current": False}], ids=str)
+def test_a_freeze_or_an_old_store_only_delays_the_way_back(story: Any, stop: dict[str, bool]) -> None:
+    facts = story.facts(State.PLANNED, came_back_at=story.T0 - story.HOUR, **stop)
+    assert isinstance(decide(facts, story.T0), Refuse)
+
+
+def test_a_hold_does_not_delay_the_way_back(story: Any) -> None:
+    facts = story.facts(State.PLANNED, came_back_at=story.T0 - story.HOUR, holds=(story.hold(),))
+    decision = decide(facts, story.T0)
+    assert isinstance(decision, Wait)
+    assert decision.effect is Effect.RESTORE
+
+
+def test_after_the_first_acknowledgement_a_return_alarms_and_interrupts_nothing(story: Any) -> None:
+    sent = story.order(dispatched_at=story.T0 - 30 * SECOND, is_acknowledged=True)
+    facts = story.facts(State.ERASING, came_back_at=story.T0 - SECOND, order=sent)
+    decision = decide(facts, story.T0)
+    assert isinstance(decision, Wait)
+    assert decision.is_alarm
+    assert decision.ask == (Question.AGENT_STATUS,)
+
+
+def test_before_it_the_agent_is_asked_never_to_begin(story: Any) -> None:
+    decision = decide(story.facts(State.ERASING, came_back_at=story.T0 - SECOND), story.T0)
+    assert isinstance(decision, Wait)
+    assert decision.ask == (Question.FINAL_ABSENCE,)
+
+
+def test_whoever_was_let_the_host_meanwhile_is_not_connected_for_one_who_left_again(story: Any) -> None:
+    later = story.tenancy(
+        tenancy=story.LATER,
+        starts_at=story.T0 - story.HOUR,
+        latest=story.subscription(Answer.ACTIVE),
+    )
+    facts = story.facts(
+        State.PLANNED, came_back_at=story.T0 - 2 * story.HOUR, tenancies=(story.tenancy(), later)
+    )
+    decision = decide(facts, story.T0)
+    assert isinstance(decision, Move)
+    assert decision.to is State.NEEDS_OPERATOR
+    assert "let again" in decision.reason
 
 
 # --- restore ------------------------------------------------------------------------------------------------

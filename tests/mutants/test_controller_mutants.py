@@ -18,7 +18,7 @@ import pytest
 
 from controller import advance as advancing
 from controller import case as cases
-from controller import deadlines, exits, knowledge, lifecycle
+from controller import deadlines, endings, exits, knowledge, lifecycle
 from controller.case import Case
 from controller.decision import Move
 from controller.errors import LostRace
@@ -26,8 +26,9 @@ from controller.facts import Answer, Effect, Exit, Facts, Observation, Question
 from controller.guards import OrderIsAlive
 from controller.lifecycle import decide
 from controller.observe import questioning
+from controller.people.acts import freeze
 from controller.states import State
-from controller.store import deprovisions, observations, orders
+from controller.store import deprovisions, observations, orders, stops
 
 SECOND = timedelta(seconds=1)
 #: Everything that the dispatch asks of the source and the switch.
@@ -215,6 +216,20 @@ def a_backup_is_restored_after_the_dispatch(tools: Tools) -> None:
     assert world.state is not State.ERASING, "a restored backup dispatched"
 
 
+def a_customer_comes_back_during_a_freeze_and_ends_again(tools: Tools) -> None:
+    """Asked about and answered while nothing moves; when it thaws, the source says `ended` once more."""
+    world = ready(tools)
+    with world.program.store.transaction() as tx:
+        number = freeze.begin(tx, world.program, reason="fire")
+    answer(world, asked_of_the_source(world), Answer.ACTIVE)
+    with world.program.store.transaction() as tx:
+        stops.lift(tx, number, decision_digest="0" * 64, now=world.now())
+    answer(world, asked_of_the_source(world), Answer.ENDED)
+    ask_for_the_list(world)
+    step(world)
+    assert world.state is not State.ERASING, "dispatched under the grace of an ending before"
+
+
 def two_workers_send(tools: Tools) -> None:
     world = ready(tools)
     tools.read_early.append(read(world))
@@ -244,6 +259,10 @@ def without_guarded_acknowledgement(rewrite: Any, patch: pytest.MonkeyPatch, too
 
 def without_contrary_answers(rewrite: Any, patch: pytest.MonkeyPatch, tools: Tools) -> None:
     patch.setattr(observations, "latest_contrary", lambda tx, question, about, other_than: None)
+
+
+def without_the_latch(rewrite: Any, patch: pytest.MonkeyPatch, tools: Tools) -> None:
+    patch.setattr(endings, "came_back_at", lambda tx, row: None)
 
 
 def without_sequence(rewrite: Any, patch: pytest.MonkeyPatch, tools: Tools) -> None:
@@ -341,6 +360,12 @@ MUTANTS = (
         remove=without_contrary_answers,
         story=an_earlier_question_is_answered_later,
         breaks="dispatched over a contrary answer",
+    ),
+    Mutant(
+        rule="a return is remembered",
+        remove=without_the_latch,
+        story=a_customer_comes_back_during_a_freeze_and_ends_again,
+        breaks="under the grace of an ending before",
     ),
     Mutant(
         rule="sequence by asking",

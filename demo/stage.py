@@ -39,7 +39,7 @@ TEXTS = {
 STAYS = {"host-1": False, "host-2": True, "host-3": False, "host-4": True}
 #: Seconds that a host's port takes to be read back. Between its order and its dispatch host 4 is read back
 #: once more, so its customer has that long to renew; below the ten seconds after which we ask again.
-SLOW = {"host-4": "8"}
+SLOW = {"host-4": "6"}
 
 CONFIGURATION = """\
 # Written by the demonstration. Grace, dwell and their floors are configuration, so seconds do here what days

@@ -11,7 +11,7 @@ from certificate.keys import PrivateKey
 from controller.people import approving
 from controller.people.roster import Standing, members
 from controller.states import State
-from controller.store import deprovisions, plans, stops
+from controller.store import boots, deprovisions, plans, stops
 
 HOLD = {"scope": "host=host-1", "matter": "case 7", "review": "P30D"}
 
@@ -72,6 +72,8 @@ def test_hazard_19_an_approval_counts_for_one_attempt_and_one_plan(waiting: Any)
     waiting.pass_time(timedelta(seconds=2))
     with waiting.program.store.transaction() as tx:
         tx.execute(deprovisions.deprovision.update().values(attempt=2))
+        # As if the machine had been booted again and came out the same.
+        tx.execute(boots.boot.update().values(attempt=2))
         now = waiting.program.clock()
         plans.record(tx, case.id, attempt=2, text=case.plan.text, boot_id=case.plan.boot_id, now=now)
     assert waiting.refused(lambda: approving.take(waiting.program, yes)) == "APPROVAL_INVALID"

@@ -23,7 +23,7 @@ from controller.errors import Code
 from controller.lifecycle import may_acknowledge, questions_to_acknowledge
 from controller.observe import questioning
 from controller.program import Program
-from controller.store import evidence, journal
+from controller.store import evidence, journal, observations
 from controller.store.orders import StoredOrder
 
 #: The kind of line that carries the signed evidence and its annex.
@@ -84,10 +84,12 @@ def _acknowledge(
     program: Program, case: Case, order: StoredOrder, line: JournalLine, channel: Channel, *, lease: Lease
 ) -> None:
     """Ask what has to be asked, then decide, grant and only then tell."""
-    requested_at = program.clock()
     with program.store.snapshot() as tx:
-        facts = knowledge.load(tx, program, case, now=requested_at, requested_at=requested_at)
-        questions = questions_to_acknowledge(facts, requested_at)
+        now = program.clock()
+        # Not earlier than any question before it, also on a clock that was set back since.
+        requested_at = observations.stamp(tx, now)
+        facts = knowledge.load(tx, program, case, now=now, requested_at=requested_at)
+        questions = questions_to_acknowledge(facts, now)
     questioning.ask_all(program, case, questions)
     with program.store.transaction() as tx:
         now = program.clock()

@@ -274,7 +274,9 @@ class World(Kept):
             return False
         seen = self.looking[worker]
         if seen is None or seen[0] != request:
-            seen = self.looking[worker] = (request, self.wall, self.stored.index)
+            # As `effects.collect` does: no earlier than any question before it, whatever the clock did.
+            since = max(self.wall, self.stored.newest)
+            seen = self.looking[worker] = (request, since, self.stored.index)
         facts = replace(facts_of(self), basis_since=seen[1])
         kind = STEPS[request.step]
         try:

@@ -336,6 +336,18 @@ def test_an_old_copy_of_the_store_does_nothing_until_two_operators_reconcile(
     assert not orders & {grant.token for grant in world.record.grants}
 
 
+def test_a_clock_set_back_while_leave_is_asked_for_makes_no_older_answer_new(ended_world: Any) -> None:
+    world = until(ended_world(), State.ERASING)
+    world.machine_goes_on()
+    assert world.machine.request is not None
+    world.step_clock(-9 * SECOND)
+    assert not world.acknowledge(0)
+    world.queues[0].clear()
+    world.step_clock(9 * SECOND)
+    assert not world.acknowledge(0)
+    assert not world.record.grants
+
+
 def test_what_is_only_asked_about_since_reprobe_is_never_acknowledged(ended_world: Any) -> None:
     """Also where the clock was set back since the dispatch, so that the reprobe looks earlier."""
     world = until(ended_world(offset=timedelta(seconds=290)), State.ERASING)

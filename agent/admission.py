@@ -203,7 +203,7 @@ def _require_as_planned(order: Order, medium: AdmittedMedium, drive: DriveReport
     if planned_facts != (drive.transport, drive.capacity_bytes, drive.firmware):
         raise Refused(Code.DRIVE_CHANGED, f"{name}: transport, capacity or firmware is not the plan's")
     capabilities = selection.capabilities(drive)
-    techniques = selection.select(capabilities, order.plan.floor)
+    techniques = selection.select(capabilities, order.plan.floor, overwrite=order.plan.overwrite)
     if techniques != planned.techniques or selection.media_kind(capabilities) is not planned.kind:
         chosen = ", ".join(technique.value for technique in techniques)
         raise Refused(CertificateCode.SELECTION_DIFFERS, f"{name}: this drive now gives {chosen}")

@@ -49,6 +49,7 @@ from certificate.statements.medium import CapabilityWord, Medium, Namespace
 from certificate.statements.plan import PlannedMedium
 from certificate.statements.statement import NOT_OBSERVED
 from certificate.statements.vocabulary import (
+    Attachment,
     DeviceClass,
     HostFactKind,
     MarkerReading,
@@ -154,6 +155,9 @@ def _medium(told: Told, planned: PlannedMedium, accepted: AcceptedBody | None) -
     report = None if opened is None else opened.report
     return MediumEvidence(
         medium=_identity(planned, opened, accepted),
+        attachment=NOT_OBSERVED if report is None else Attachment(report.attachment),
+        released=(),
+        layers=(),
         was_present=Seen.NOT_OBSERVED if opened is None else Seen(opened.was_present),
         opened_exclusively=Seen.NOT_OBSERVED if opened is None else Seen(opened.opened_exclusively),
         same_identity_after=Seen.NOT_OBSERVED if readback is None else Seen(readback.same_identity),
@@ -167,8 +171,7 @@ def _medium(told: Told, planned: PlannedMedium, accepted: AcceptedBody | None) -
         commands=commands,
         markers=_markers(told, planned.commitment, lines, readback),
         # A sanitize leaves no pattern to compare with: what else reads afterwards says nothing.
-        read_back_bytes=NOT_APPLICABLE,
-        read_back_mismatch_bytes=NOT_APPLICABLE,
+        read_back=NOT_APPLICABLE,
         unaddressed_areas=tuple(_unaddressed(opened)),
         errors=tuple(_errors(lines)),
     )
@@ -281,6 +284,7 @@ def _command(start: StartBody, of_step: Sequence[JournalLine]) -> Command:
         started_at=NOT_OBSERVED if sent is None else _time(sent.started_at),
         finished_at=NOT_OBSERVED if ended is None else _time(ended.finished_at),
         timed_out=timed_out,
+        overwrite=NOT_APPLICABLE,
     )
 
 

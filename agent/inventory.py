@@ -31,7 +31,7 @@ from certificate.messages import (
     NamespaceReport,
 )
 from certificate.statements.statement import NOT_OBSERVED
-from certificate.statements.vocabulary import DeviceClass, ResidueName, ResidueState, Transport
+from certificate.statements.vocabulary import Attachment, DeviceClass, ResidueName, ResidueState, Transport
 
 #: The only NVMe transport on which a drive is this machine's own.
 LOCAL_TRANSPORT = "pcie"
@@ -158,6 +158,7 @@ def _report(drive: NvmeDrive) -> DriveReport:
     status_log, is_running = _status_log(drive)
     return DriveReport(
         transport=Transport.NVME.value,
+        attachment=Attachment.INTERNAL.value,
         device_class=vendors.class_of(drive.device_class, controller.pci_vendor).value,
         manufacturer=f"PCI vendor {controller.pci_vendor:04X}h",
         model=controller.model_number or NOT_OBSERVED,
@@ -176,6 +177,8 @@ def _report(drive: NvmeDrive) -> DriveReport:
             for nsid, each in identified.items()
         ),
         capabilities=_capabilities(controller, identified),
+        layers=(),
+        stack=(),
         status_log=status_log,
         refused=_refusal(controller, is_running=is_running),
     )
@@ -242,6 +245,7 @@ def _refused(storage: RefusedStorage) -> DriveReport:
     """Nobody opened it, so no driver vouches for what it is: it gets the weakest class."""
     return DriveReport(
         transport=storage.transport,
+        attachment=Attachment.INTERNAL.value,
         device_class=DeviceClass.EMULATED.value,
         manufacturer=NOT_OBSERVED,
         model=storage.model or NOT_OBSERVED,
@@ -252,6 +256,8 @@ def _refused(storage: RefusedStorage) -> DriveReport:
         is_write_protected=False,
         namespaces=(),
         capabilities=(),
+        layers=(),
+        stack=(),
         status_log=NOT_OBSERVED,
         refused=storage.code.value,
     )
@@ -260,6 +266,7 @@ def _refused(storage: RefusedStorage) -> DriveReport:
 def _unreadable(name: str, device_class: DeviceClass) -> DriveReport:
     return DriveReport(
         transport=Transport.NVME.value,
+        attachment=Attachment.INTERNAL.value,
         device_class=device_class.value,
         manufacturer=NOT_OBSERVED,
         model=f"unreadable ({name})",
@@ -270,6 +277,8 @@ def _unreadable(name: str, device_class: DeviceClass) -> DriveReport:
         is_write_protected=False,
         namespaces=(),
         capabilities=(),
+        layers=(),
+        stack=(),
         status_log=NOT_OBSERVED,
         refused=Code.DRIVE_UNREADABLE.value,
     )

@@ -66,6 +66,7 @@ def _require_words(entry: MediumEvidence, said: Outcome, order: Order, evidence:
         ("observer", said.observer, evidence.observer),
         ("agent", said.agent_keyid, evidence.agent_keyid),
         ("attestation", said.attestation, NOT_OBSERVED),
+        ("list of layers", done.layers, entry.layers),
         ("list of commands", done.commands, entry.commands),
         ("start", done.started_at, entry.commands[0].started_at if entry.commands else NOT_OBSERVED),
         ("finish", done.finished_at, entry.commands[-1].finished_at if entry.commands else NOT_OBSERVED),
@@ -74,8 +75,7 @@ def _require_words(entry: MediumEvidence, said: Outcome, order: Order, evidence:
         ("tool", done.tool, evidence.tool),
         ("status log", seen.status_log_digest, _status_log_digest(entry)),
         ("number of markers", seen.markers_committed, entry.markers.committed_count),
-        ("read-back", seen.bytes_read, entry.read_back_bytes),
-        ("mismatch", seen.mismatch_bytes, entry.read_back_mismatch_bytes),
+        ("read-back", seen.read_back, entry.read_back),
     )
     if differing := _differing(words):
         raise Untrusted(Code.EVIDENCE_MISMATCH, f"the outcome tells another {differing} than the evidence")

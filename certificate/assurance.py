@@ -266,7 +266,7 @@ def _medium_facts(entry: MediumEvidence) -> Iterator[Reason]:
         yield Reason.NAMESPACE_NOT_COVERED
     if not _is_whole_capacity(entry):
         yield Reason.CAPACITY_UNACCOUNTED
-    if entry.read_back_mismatch_bytes not in (0, "not_applicable"):
+    if entry.read_back != "not_applicable":
         yield Reason.READ_BACK_DIFFERS
     explained = FALLBACK_ERRORS if len(entry.commands) > 1 else frozenset()
     if set(entry.errors) - explained:

@@ -13,7 +13,8 @@
  5. The plan in the order digests to the plan digest, which is what people approved; plan and order speak of
     the same deprovision, boot and host, and the host is the one its facts make.
  6. The validation table is signed by a root key, is the one the plan names, has a rule for the plan's class
-    of data, and that rule's floor is the plan's. What the table does not name is not wiped.
+    of data, and that rule's floor, overwrite and read-back are the plan's. What the table does not name is
+    not wiped.
  7. The approvals are those the order's basis names, each by another enrolled operator, for exactly this plan,
     alive when the order was issued and for a day at most. There are as many as the table asks where a tenancy
     ended, two where people ask by hand, and never fewer than the order itself says; who approves is not who
@@ -211,6 +212,9 @@ def _open_table(
         raise Untrusted(
             Code.PLAN_MISMATCH, f"the floor is {order.plan.floor.value}, the table asks {rule.floor.value}"
         )
+    if (order.plan.overwrite, order.plan.read_back) != (rule.overwrite, rule.read_back):
+        asked = f"{rule.overwrite.value} and {rule.read_back.value}"
+        raise Untrusted(Code.PLAN_MISMATCH, f"overwrite or read-back are not what the table asks, {asked}")
     return table, rule
 
 

@@ -23,7 +23,7 @@ from typing import Final
 
 from certificate.errors import Code, Malformed, Refused
 from certificate.messages import DriveReport
-from certificate.statements.vocabulary import MediaKind, Method, Technique, Transport
+from certificate.statements.vocabulary import MediaKind, Method, OverwritePattern, Technique, Transport
 
 #: Width in bytes of each capability word that selection reads, under the standard's name.
 WORD_BYTES: Final = {"SANICAP": 4, "OACS": 2, "FNA": 1}
@@ -40,6 +40,14 @@ FNA_CRYPTO_ERASE = 1 << 2
 METHODS: Final = {
     Technique.NVME_SANITIZE_CRYPTO: Method.PURGE,
     Technique.NVME_SANITIZE_BLOCK: Method.PURGE,
+    Technique.NVME_SANITIZE_OVERWRITE: Method.PURGE,
+    #: Purge only where the vendor says that it qualifies, which no evidence of this release shows.
+    Technique.NVME_FORMAT_CRYPTO: Method.CLEAR,
+    Technique.NVME_FORMAT_USER_DATA: Method.CLEAR,
+    Technique.OVERWRITE_KEYSTREAM: Method.CLEAR,
+    Technique.OVERWRITE_ZERO: Method.CLEAR,
+    #: Its own layer, and copies of a header may exist anywhere: of a medium it says nothing.
+    Technique.LUKS: Method.NONE,
 }
 
 
@@ -115,8 +123,8 @@ def media_kind(drive: Capabilities) -> MediaKind:
     return MediaKind.SELF_ENCRYPTING_NVME if drive.has_sanitize_crypto else MediaKind.NVME
 
 
-def select(drive: Capabilities, floor: Method) -> tuple[Technique, ...]:
-    """The techniques that reach `floor` on this drive, best first; never empty.
+def select(drive: Capabilities, floor: Method, *, overwrite: OverwritePattern) -> tuple[Technique, ...]:
+    """The techniques that reach `floor` on this drive, best first; never empty. `overwrite`: the plan's.
 
     Raises Refused(TECHNIQUE_UNAVAILABLE) when there is none, with the reason.
     """

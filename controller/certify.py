@@ -133,6 +133,7 @@ def make_outcome(
         destroy_decision=NOT_APPLICABLE,
         host_commitment=order.host.commitment,
         medium=seen.medium,
+        media_kind=next(each.kind for each in order.plan.media if each.commitment == verdict.commitment),
         custody=custody,
         claim=verdict.claim,
         boot_trust=order.boot_trust,
@@ -211,7 +212,10 @@ def _seen(order: Order, evidence: Evidence, commitment: str) -> MediumEvidence:
             native_capacity_bytes=NOT_OBSERVED,
             logical_block_bytes=NOT_OBSERVED,
         ),
+        attachment=NOT_OBSERVED,
         was_present=nobody_looked,
+        released=(),
+        layers=(),
         opened_exclusively=nobody_looked,
         same_identity_after=nobody_looked,
         is_readable_after=nobody_looked,
@@ -227,8 +231,7 @@ def _seen(order: Order, evidence: Evidence, commitment: str) -> MediumEvidence:
             committed_count=0,
             markers=(),
         ),
-        read_back_bytes=NOT_OBSERVED,
-        read_back_mismatch_bytes=NOT_OBSERVED,
+        read_back=NOT_OBSERVED,
         unaddressed_areas=(),
         errors=(),
     )
@@ -250,6 +253,7 @@ def _sanitization(seen: MediumEvidence, *, order: Order, evidence: Evidence) -> 
     last = seen.commands[-1].technique if seen.commands else None
     before = planned.techniques[: planned.techniques.index(last)] if last in planned.techniques else ()
     return Sanitization(
+        layers=seen.layers,
         commands=seen.commands,
         started_at=seen.commands[0].started_at if seen.commands else NOT_OBSERVED,
         finished_at=seen.commands[-1].finished_at if seen.commands else NOT_OBSERVED,
@@ -284,10 +288,10 @@ def _verification(seen: MediumEvidence) -> Verification:
         else hashlib.sha256(bytes.fromhex(log)).hexdigest(),
         markers_committed=seen.markers.committed_count,
         markers_as_expected=sum(
-            marker.reading_after is MarkerReading.PSEUDORANDOM for marker in seen.markers.markers
+            marker.reading_after in (MarkerReading.PSEUDORANDOM, MarkerReading.AS_OVERWRITTEN)
+            for marker in seen.markers.markers
         ),
-        bytes_read=seen.read_back_bytes,
-        mismatch_bytes=seen.read_back_mismatch_bytes,
+        read_back=seen.read_back,
     )
 
 

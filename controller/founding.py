@@ -29,6 +29,8 @@ from certificate.statements.vocabulary import (
     Grade,
     MediaKind,
     Method,
+    OverwritePattern,
+    ReadBackMode,
     Technique,
     ValidationDecision,
 )
@@ -172,7 +174,15 @@ def _validation_table(purpose: Purpose, issued_at: datetime, nonce: bytes, root_
         nonce=nonce.hex(),
         issued_at=issued_at,
         version=1,
-        rules=(DataClassRule(data_class=DEFAULT_DATA_CLASS, floor=Method.PURGE, approvals_required=0),),
+        rules=(
+            DataClassRule(
+                data_class=DEFAULT_DATA_CLASS,
+                floor=Method.PURGE,
+                approvals_required=0,
+                overwrite=OverwritePattern.KEYSTREAM,
+                read_back=ReadBackMode.FULL,
+            ),
+        ),
         rows=(
             ValidationRow(
                 data_class=DEFAULT_DATA_CLASS,

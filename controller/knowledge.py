@@ -18,7 +18,7 @@ from certificate.errors import Refused
 from certificate.messages import InventoryAnswer, TokenState
 from certificate.statements import Plan
 from certificate.statements.statement import Seen, read_model
-from certificate.statements.vocabulary import Method, Result, ValidationDecision
+from certificate.statements.vocabulary import Method, OverwritePattern, Result, ValidationDecision
 from controller import case as cases
 from controller import endings, limits
 from controller.case import Case
@@ -271,7 +271,7 @@ def _without_technique(line: InventoryAnswer, floor: Method | None) -> tuple[str
     codes = []
     for drive in line.drives:
         try:
-            selection.select(selection.capabilities(drive), floor)
+            selection.select(selection.capabilities(drive), floor, overwrite=OverwritePattern.KEYSTREAM)
         except Refused as refusal:
             codes.append(refusal.code.value)
     return tuple(codes)

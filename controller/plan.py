@@ -23,10 +23,10 @@ from certificate.errors import Refused
 from certificate.identifiers import DeprovisionId
 from certificate.messages import DriveReport, InventoryAnswer
 from certificate.statements.medium import MIN_HOST_FACTS, Host, HostFact
-from certificate.statements.plan import Plan, PlannedMedium
+from certificate.statements.plan import Plan, PlannedLayer, PlannedMedium
 from certificate.statements.statement import NOT_OBSERVED
 from certificate.statements.validation import ValidationTable
-from certificate.statements.vocabulary import HostFactKind, ResidueName, Transport
+from certificate.statements.vocabulary import Attachment, HostFactKind, LayerKind, ResidueName, Transport
 from controller.errors import Code
 
 
@@ -132,10 +132,15 @@ def make_plan(
             PlannedMedium(
                 commitment=drive.commitment,
                 transport=Transport(report.transport),
+                attachment=Attachment(report.attachment),
                 kind=selection.media_kind(capabilities),
                 capacity_bytes=report.capacity_bytes,
                 firmware=_word(report),
-                techniques=selection.select(capabilities, rule.floor),
+                techniques=selection.select(capabilities, rule.floor, overwrite=rule.overwrite),
+                layers=tuple(
+                    PlannedLayer(kind=LayerKind(each.kind), nsid=each.nsid, offset_bytes=each.offset_bytes)
+                    for each in report.layers
+                ),
             )
         )
     return Plan(
@@ -147,6 +152,8 @@ def make_plan(
         media=tuple(media),
         floor=rule.floor,
         data_class=host.data_class,
+        overwrite=rule.overwrite,
+        read_back=rule.read_back,
         residue=tuple(ResidueName),
         validation_digest=table_digest,
         policy_digest=policy_digest,

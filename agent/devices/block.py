@@ -45,6 +45,20 @@ class BlockIo(Protocol):
         """Writes all of `data`. Raises OSError."""
         ...
 
+    def read_into(self, nsid: int, offset_bytes: int, buffer: memoryview) -> None:
+        """As `read`, into the caller's buffer: page-aligned memory (an anonymous mapping), whole blocks.
+        Several threads may call it at once, each with a buffer of its own.
+        """
+        ...
+
+    def write_from(self, nsid: int, offset_bytes: int, buffer: memoryview) -> None:
+        """As `write`, from the caller's buffer; as `read_into`."""
+        ...
+
+    def peek(self, nsid: int, offset_bytes: int, length_bytes: int) -> bytes:
+        """As `read`, also where the drive is not claimed: for an inventory. Raises OSError."""
+        ...
+
     def flush(self) -> None:
         """What was written is on the drive and nothing is remembered in front of it. Raises OSError."""
         ...
@@ -96,6 +110,32 @@ class KernelBlockIo:
             put = os.pwritev(self._descriptor(nsid), [memoryview(buffer)[: len(data)]], offset_bytes)
             if put != len(data):
                 raise OSError(errno.EIO, f"{put} of {len(data)} bytes written")
+
+    def read_into(self, nsid: int, offset_bytes: int, buffer: memoryview) -> None:
+        got = os.preadv(self._descriptor(nsid), [buffer], offset_bytes)
+        if got != len(buffer):
+            raise OSError(errno.EIO, f"{got} of {len(buffer)} bytes read")
+
+    def write_from(self, nsid: int, offset_bytes: int, buffer: memoryview) -> None:
+        put = os.pwritev(self._descriptor(nsid), [buffer], offset_bytes)
+        if put != len(buffer):
+            raise OSError(errno.EIO, f"{put} of {len(buffer)} bytes written")
+
+    def peek(self, nsid: int, offset_bytes: int, length_bytes: int) -> bytes:
+        if nsid in self._descriptors:
+            return self.read(nsid, offset_bytes, length_bytes)
+        if nsid not in self._nodes:
+            raise OSError(errno.ENXIO, f"there is no namespace {nsid}")
+        flags = os.O_RDONLY | os.O_DIRECT | os.O_CLOEXEC
+        descriptor = self._open_path(self._nodes[nsid], flags)
+        try:
+            with mmap.mmap(-1, _aligned(length_bytes)) as buffer:
+                got = os.preadv(descriptor, [memoryview(buffer)[:length_bytes]], offset_bytes)
+                if got != length_bytes:
+                    raise OSError(errno.EIO, f"{got} of {length_bytes} bytes read")
+                return buffer[:length_bytes]
+        finally:
+            os.close(descriptor)
 
     def flush(self) -> None:
         for descriptor in self._descriptors.values():

@@ -40,6 +40,15 @@ class EmulatedBlockIo:
     def write(self, nsid: int, offset_bytes: int, data: bytes) -> None:
         self._device.write(nsid, offset_bytes, data)
 
+    def read_into(self, nsid: int, offset_bytes: int, buffer: memoryview) -> None:
+        buffer[:] = self._device.read(nsid, offset_bytes, len(buffer))
+
+    def write_from(self, nsid: int, offset_bytes: int, buffer: memoryview) -> None:
+        self._device.write(nsid, offset_bytes, bytes(buffer))
+
+    def peek(self, nsid: int, offset_bytes: int, length_bytes: int) -> bytes:
+        return self._device.read(nsid, offset_bytes, length_bytes)
+
     def flush(self) -> None:
         self._device.flush()
 

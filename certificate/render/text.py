@@ -23,6 +23,12 @@ _LABEL = 15
 TECHNIQUES = {
     Technique.NVME_SANITIZE_CRYPTO: "NVMe Sanitize, cryptographic erase: the drive destroyed its media key",
     Technique.NVME_SANITIZE_BLOCK: "NVMe Sanitize, block erase: the drive erased its flash blocks",
+    Technique.NVME_SANITIZE_OVERWRITE: "NVMe Sanitize, overwrite: the drive wrote over its own media",
+    Technique.NVME_FORMAT_CRYPTO: "Format NVM, cryptographic erase: the drive destroyed its media key",
+    Technique.NVME_FORMAT_USER_DATA: "Format NVM, user data erase: the drive erased what it addresses",
+    Technique.OVERWRITE_KEYSTREAM: "Overwrite: one pass of a recorded keystream over every addressable block",
+    Technique.OVERWRITE_ZERO: "Overwrite: one pass of zeros over every addressable block",
+    Technique.LUKS: "LUKS: the keys of an encryption layer were destroyed",
 }
 GRADES = {
     Grade.OPERATOR_ATTESTED: "people say so",

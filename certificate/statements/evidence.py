@@ -12,7 +12,7 @@ from typing import Annotated, ClassVar
 from pydantic import Field
 
 from certificate.identifiers import OrderId
-from certificate.statements.medium import CapabilityWord, Medium, Namespace
+from certificate.statements.medium import MAX_LAYERS, CapabilityWord, Medium, Namespace
 from certificate.statements.statement import (
     CodeWord,
     Count,
@@ -30,11 +30,16 @@ from certificate.statements.statement import (
     Word,
 )
 from certificate.statements.vocabulary import (
+    Attachment,
     HostFactKind,
+    LayerKind,
     MarkerReading,
     Observer,
+    OverwritePattern,
+    ReadBackMode,
     ResidueName,
     ResidueState,
+    StackedKind,
     Technique,
 )
 
@@ -74,36 +79,105 @@ class Markers(Model):
     markers: Annotated[tuple[Marker, ...], Field(max_length=64)]
 
 
+class Overwrite(Model):
+    """One pass from the host over every addressable byte of the medium.
+
+    The keystream's key is `keystream.key(order_digest, nonce, commitment)`, nonce being the markers': whoever
+    holds order, evidence and drive can make it again.
+    """
+
+    pattern: OverwritePattern
+    #: Bytes that the medium accepted, and bytes whose writing failed; together the capacity, if it ended.
+    bytes_written: Count | NotObserved
+    bytes_failed: Count | NotObserved
+    #: The medium said, after the last write, that nothing waits in a cache.
+    was_flushed: Seen
+
+
+class ReadBack(Model):
+    """Bytes read from the medium itself after an overwrite and compared with what it wrote.
+
+    Positions follow from `seed` alone (`certificate.sampling`), and the seed from order, nonce and medium.
+    """
+
+    mode: ReadBackMode
+    seed: Digest | NotObserved
+    extents_planned: Count
+    extents_read: Count | NotObserved
+    bytes_read: Count | NotObserved
+    #: Bytes that differ, and bytes that could not be read at all.
+    bytes_mismatched: Count | NotObserved
+    bytes_unreadable: Count | NotObserved
+
+
+class Layer(Model):
+    """One encryption layer found on the medium, and the destruction of its keys. No digest of its content."""
+
+    kind: LayerKind
+    nsid: Annotated[int, Field(ge=1)]
+    #: Where its first header lies, from the start of that namespace.
+    offset_bytes: Count
+    #: The header lies here and the data elsewhere.
+    is_detached: Seen
+    header_copies: Count
+    key_slots: Count
+    tokens: Count
+    #: From the first header to the data: headers, key slots and what lies between.
+    area_bytes: Count
+    start_acknowledged: Seen
+    #: Every copy of the header and every key slot reads otherwise than before.
+    every_copy_differs: Seen
+    was_flushed: Seen
+    #: A key that opened the layer before was tried and refused; not_observed where nobody had one.
+    known_key_refused: Seen
+    #: A header was found there at the last look, after everything.
+    is_found_after: Seen
+
+
+class Released(Model):
+    """Something that held the medium before the work began, and whether it let go."""
+
+    kind: StackedKind
+    is_released: Seen
+
+
 class Command(Model):
-    """One irreversible device command, from before it was sent until the device said it was over."""
+    """One irreversible command, from before it was sent until the device said it was over.
+
+    A technique that needs several (Format NVM of several namespaces) has one entry each, one after the other.
+    """
 
     technique: Technique
-    #: The 64-byte submission queue entry as sent (NVM Express Base 2.0, 3.3.3.1).
-    submission: RawHex | NotObserved
+    #: The 64-byte submission queue entry as sent (NVM Express Base 2.0, 3.3.3.1); none for an overwrite.
+    submission: RawHex | NotObserved | NotApplicable
     #: Status field of the completion, phase bit removed (NVM Express Base 2.0, 3.3.3.2.1), two bytes big-
     #: endian.
-    completion_status: RawHex | NotObserved
+    completion_status: RawHex | NotObserved | NotApplicable
     was_accepted: Seen
     #: The controller acknowledged this start, and the acknowledgement was alive when the command was sent.
     start_acknowledged: Seen
     #: The device's own status log right before the start and after the end (NVMe: log page 81h, first 64
-    #: bytes).
-    status_log_before: RawHex | NotObserved
-    status_log_after: RawHex | NotObserved
+    #: bytes); not_applicable for a technique that no status log speaks of (Format NVM, overwrite).
+    status_log_before: RawHex | NotObserved | NotApplicable
+    status_log_after: RawHex | NotObserved | NotApplicable
     #: A command of that kind was seen running between the two.
     seen_in_progress: Seen
     started_at: UtcSeconds | NotObserved
     finished_at: UtcSeconds | NotObserved
     #: Not answered within its deadline, or answered by an error of the transport.
     timed_out: Seen
+    overwrite: Overwrite | NotApplicable
 
 
 class MediumEvidence(Model):
     """All that was seen of one medium the order names."""
 
     medium: Medium
+    attachment: Attachment | NotObserved
     was_present: Seen
     opened_exclusively: Seen
+    #: What stood on the medium when the work began, without names.
+    released: Annotated[tuple[Released, ...], Field(max_length=256)]
     #: Serial, model and capacity read again after the command and equal to those before.
     same_identity_after: Seen
     is_readable_after: Seen
@@ -111,11 +185,12 @@ class MediumEvidence(Model):
     capabilities: tuple[CapabilityWord, ...]
     namespaces: tuple[Namespace, ...]
     unallocated_capacity_bytes: Count | NotObserved
-    commands: Annotated[tuple[Command, ...], Field(max_length=16)]
+    #: Encryption layers whose keys were destroyed before the commands, one entry for each the order names.
+    layers: Annotated[tuple[Layer, ...], Field(max_length=MAX_LAYERS)]
+    commands: Annotated[tuple[Command, ...], Field(max_length=64)]
     markers: Markers
-    #: Bytes of the medium that were read back and compared besides the markers, and how many differed.
-    read_back_bytes: Count | NotObserved | NotApplicable
-    read_back_mismatch_bytes: Count | NotObserved | NotApplicable
+    #: not_applicable where the technique leaves nothing that could be compared.
+    read_back: ReadBack | NotObserved | NotApplicable
     #: Parts of the medium that no command of this order reaches.
     unaddressed_areas: tuple[Word, ...]
     #: Codes of all that went wrong with this medium, in order.

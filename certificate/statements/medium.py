@@ -18,6 +18,9 @@ from certificate.statements.statement import (
 )
 from certificate.statements.vocabulary import DeviceClass, HostFactKind, Transport
 
+#: A disk with an encryption layer on each of its partitions; more are an attack on whoever reads.
+MAX_LAYERS = 32
+
 
 class Medium(Model):
     """One medium. The serial, EUI and NGUID stand in the annex; here only their salted commitment."""

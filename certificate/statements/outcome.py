@@ -13,7 +13,7 @@ from typing import Annotated, ClassVar
 from pydantic import Field
 
 from certificate.identifiers import DeprovisionId, OrderId, OutcomeId
-from certificate.statements.evidence import Command, Tool
+from certificate.statements.evidence import Command, Layer, ReadBack, Tool
 from certificate.statements.medium import Medium
 from certificate.statements.order import Anchor
 from certificate.statements.statement import (
@@ -34,6 +34,7 @@ from certificate.statements.vocabulary import (
     BootTrust,
     Escrow,
     Grade,
+    MediaKind,
     Method,
     Observer,
     Result,
@@ -72,6 +73,7 @@ class Custody(Model):
 class Sanitization(Model):
     """What was done. SP 800-88r2, 4.6: method, technique, tool, errors."""
 
+    layers: tuple[Layer, ...]
     commands: tuple[Command, ...]
     started_at: UtcSeconds | NotObserved
     finished_at: UtcSeconds | NotObserved
@@ -100,8 +102,7 @@ class Verification(Model):
     status_log_digest: Digest | NotObserved
     markers_committed: Count
     markers_as_expected: Count
-    bytes_read: Count | NotObserved | NotApplicable
-    mismatch_bytes: Count | NotObserved | NotApplicable
+    read_back: ReadBack | NotObserved | NotApplicable
 
 
 class Validation(Model):
@@ -132,6 +133,8 @@ class Outcome(Predicate):
     destroy_decision: Digest | NotApplicable
     host_commitment: Digest
     medium: Medium
+    #: SP 800-88r2, 4.6: media type, in the words of the validation table.
+    media_kind: MediaKind | NotObserved
     custody: Custody
     claim: Claim
     boot_trust: BootTrust

@@ -12,7 +12,15 @@ from typing import Annotated, ClassVar, Literal, Self
 from pydantic import Field, model_validator
 
 from certificate.statements.statement import Count, Model, Predicate, Word
-from certificate.statements.vocabulary import Grade, MediaKind, Method, Technique, ValidationDecision
+from certificate.statements.vocabulary import (
+    Grade,
+    MediaKind,
+    Method,
+    OverwritePattern,
+    ReadBackMode,
+    Technique,
+    ValidationDecision,
+)
 
 
 class ValidationRow(Model):
@@ -29,6 +37,10 @@ class DataClassRule(Model):
     data_class: Word
     floor: Literal[Method.CLEAR, Method.PURGE]
     approvals_required: Annotated[int, Field(ge=0, le=2)]
+    #: Where a medium is overwritten: with what, and how much is read back (SP 800-88r2, 4.5.1: the
+    #: organisation's choice; a full read-back is not required).
+    overwrite: OverwritePattern
+    read_back: ReadBackMode
 
 
 class ValidationTable(Predicate):

@@ -36,8 +36,32 @@ class Grade(StrEnum):
 
 
 class Technique(StrEnum):
+    """How a medium is erased. `luks` destroys the keys of a layer stacked on a medium and is its own layer:
+    it comes before the medium's technique and never makes the medium `erased` alone (DESIGN.md).
+    """
+
     NVME_SANITIZE_CRYPTO = "nvme_sanitize_crypto"
     NVME_SANITIZE_BLOCK = "nvme_sanitize_block"
+    NVME_SANITIZE_OVERWRITE = "nvme_sanitize_overwrite"
+    #: Format NVM with Secure Erase Settings 2 (cryptographic) and 1 (user data).
+    NVME_FORMAT_CRYPTO = "nvme_format_crypto"
+    NVME_FORMAT_USER_DATA = "nvme_format_user_data"
+    #: One pass from the host over every addressable block (`certificate.keystream`), and one of zeros.
+    OVERWRITE_KEYSTREAM = "overwrite_keystream"
+    OVERWRITE_ZERO = "overwrite_zero"
+    LUKS = "luks"
+
+
+class OverwritePattern(StrEnum):
+    ZERO = "zero"
+    KEYSTREAM = "keystream"
+
+
+class ReadBackMode(StrEnum):
+    """How much of an overwritten medium is read back and compared, less first (`certificate.sampling`)."""
+
+    SAMPLED = "sampled"
+    FULL = "full"
 
 
 class MediaKind(StrEnum):
@@ -45,6 +69,40 @@ class MediaKind(StrEnum):
 
     SELF_ENCRYPTING_NVME = "self_encrypting_nvme"
     NVME = "nvme"
+    #: Reads and writes blocks and has no erase command of its own that this release knows.
+    PLAIN = "plain"
+
+
+class Attachment(StrEnum):
+    """How storage belongs to the machine. All but `internal` is refused unless the order names it."""
+
+    INTERNAL = "internal"
+    #: Over a network or a storage network: fabrics, iSCSI, Fibre Channel, RBD.
+    REMOTE = "remote"
+    REMOVABLE = "removable"
+    #: Made by a management controller or a host of virtual machines: virtual media, optical drives.
+    VIRTUAL = "virtual"
+
+
+class LayerKind(StrEnum):
+    """An encryption layer with keys of its own, found on a medium."""
+
+    LUKS1 = "luks1"
+    LUKS2 = "luks2"
+
+
+class StackedKind(StrEnum):
+    """What a system puts on a medium and holds it with."""
+
+    PARTITION = "partition"
+    CRYPT = "crypt"
+    LVM = "lvm"
+    MAPPER = "mapper"
+    RAID = "raid"
+    LOOP = "loop"
+    MOUNT = "mount"
+    SWAP = "swap"
+    OTHER = "other"
 
 
 class DeviceClass(StrEnum):
@@ -57,12 +115,17 @@ class DeviceClass(StrEnum):
 
 class Transport(StrEnum):
     NVME = "nvme"
+    VIRTIO = "virtio"
+    #: A file in the folder of a demonstration or test.
+    IMAGE = "image"
 
 
 class MarkerReading(StrEnum):
     """How a marker reads afterwards (DESIGN.md, "On the machine")."""
 
     PSEUDORANDOM = "pseudorandom"
+    #: Exactly what the overwrite of this medium wrote there.
+    AS_OVERWRITTEN = "as_overwritten"
     ZERO = "zero"
     CONSTANT = "constant"
     UNCHANGED = "unchanged"

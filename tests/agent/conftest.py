@@ -62,7 +62,7 @@ from certificate.statements import (
     subject,
 )
 from certificate.statements.outcome import Claim
-from certificate.statements.vocabulary import Method, ResidueName
+from certificate.statements.vocabulary import Method, OverwritePattern, ResidueName
 from certificate.trust import TrustRoot
 
 SECRET = hashlib.sha256(b"secret of the laboratory").digest()
@@ -259,7 +259,15 @@ class Lab:
     def table(self) -> ValidationTable:
         fields = frame(
             version=1,
-            rules=[{"data_class": "default", "floor": "purge", "approvals_required": 0}],
+            rules=[
+                {
+                    "data_class": "default",
+                    "floor": "purge",
+                    "approvals_required": 0,
+                    "overwrite": "keystream",
+                    "read_back": "full",
+                }
+            ],
             rows=[],
             otherwise="escalate",
             nonce="7" * 32,
@@ -295,10 +303,20 @@ class Lab:
                 {
                     "commitment": self.commitment(drive.serial),
                     "transport": drive.transport,
+                    "attachment": drive.attachment,
                     "kind": selection.media_kind(capabilities).value,
                     "capacity_bytes": drive.capacity_bytes,
                     "firmware": drive.firmware,
-                    "techniques": [each.value for each in selection.select(capabilities, Method.PURGE)],
+                    "techniques": [
+                        each.value
+                        for each in selection.select(
+                            capabilities, Method.PURGE, overwrite=OverwritePattern.KEYSTREAM
+                        )
+                    ],
+                    "layers": [
+                        {"kind": each.kind, "nsid": each.nsid, "offset_bytes": each.offset_bytes}
+                        for each in drive.layers
+                    ],
                 }
             )
         fields = {
@@ -309,6 +327,8 @@ class Lab:
             "boot_id": self.record.boot_id,
             "media": media,
             "floor": "purge",
+            "overwrite": "keystream",
+            "read_back": "full",
             "data_class": "default",
             "residue": [name.value for name in ResidueName],
             "validation_digest": self.signed_table().payload_digest,

@@ -17,7 +17,7 @@ from agent.inventory import RefusedStorage
 from certificate import selection
 from certificate.errors import Refused
 from certificate.messages import DriveReport, HostFactReport, InventoryAnswer, read_answer
-from certificate.statements.vocabulary import DeviceClass, Method, ResidueName, Technique
+from certificate.statements.vocabulary import DeviceClass, Method, OverwritePattern, ResidueName, Technique
 
 Make = Callable[..., SimulatedNvme]
 BOOT = "ab" * 32
@@ -99,7 +99,10 @@ def test_a_drive_is_reported_as_it_says_of_itself(images: Path, make_drive: Make
 def test_selection_understands_the_words(images: Path, make_drive: Make) -> None:
     make_drive("a")
     capabilities = selection.capabilities(only_drive(images))
-    assert selection.select(capabilities, Method.PURGE)[0] is Technique.NVME_SANITIZE_CRYPTO
+    assert (
+        selection.select(capabilities, Method.PURGE, overwrite=OverwritePattern.KEYSTREAM)[0]
+        is Technique.NVME_SANITIZE_CRYPTO
+    )
 
 
 def test_namespaces_that_are_not_attached_are_listed_with_their_size(images: Path, make_drive: Make) -> None:
@@ -343,7 +346,7 @@ def test_storage_nobody_opened_gets_the_weakest_class_and_no_technique() -> None
     (drive,) = inventory.take(storage, boot_id=BOOT, host_facts=NamedHost()).drives
     assert drive.device_class == DeviceClass.EMULATED.value
     with pytest.raises(Refused):
-        selection.select(selection.capabilities(drive), Method.CLEAR)
+        selection.select(selection.capabilities(drive), Method.CLEAR, overwrite=OverwritePattern.KEYSTREAM)
 
 
 def test_pstore_is_checked_only_when_it_is_mounted_and_empty(

@@ -163,7 +163,15 @@ def build_table(**changes: Any) -> ValidationTable:
     fields = predicate_fields(
         "table",
         version=1,
-        rules=[{"data_class": "default", "floor": "purge", "approvals_required": 0}],
+        rules=[
+            {
+                "data_class": "default",
+                "floor": "purge",
+                "approvals_required": 0,
+                "overwrite": "keystream",
+                "read_back": "full",
+            }
+        ],
         rows=[row],
         otherwise="escalate",
     )
@@ -182,10 +190,12 @@ def build_plan(**changes: Any) -> Plan:
     medium = {
         "commitment": MEDIUM,
         "transport": "nvme",
+        "attachment": "internal",
         "kind": "self_encrypting_nvme",
         "capacity_bytes": CAPACITY_BYTES,
         "firmware": "GDC5902Q",
         "techniques": ["nvme_sanitize_crypto", "nvme_sanitize_block"],
+        "layers": [],
     }
     fields = {
         "schema": 1,
@@ -196,6 +206,8 @@ def build_plan(**changes: Any) -> Plan:
         "media": [medium],
         "floor": "purge",
         "data_class": "default",
+        "overwrite": "keystream",
+        "read_back": "full",
         "residue": [name.value for name in ResidueName],
         "validation_digest": signed_as(build_table(), KEYS.root).payload_digest,
         "policy_digest": digest_of("policy"),
@@ -333,6 +345,7 @@ def command_fields() -> dict[str, Any]:
         "started_at": "2026-11-22T10:00:20Z",
         "finished_at": "2026-11-22T10:00:23Z",
         "timed_out": "no",
+        "overwrite": "not_applicable",
     }
 
 
@@ -340,7 +353,10 @@ def medium_evidence_fields() -> dict[str, Any]:
     committed, markers = marker_fields()
     return {
         "medium": medium_fields(),
+        "attachment": "internal",
         "was_present": "yes",
+        "released": [],
+        "layers": [],
         "opened_exclusively": "yes",
         "same_identity_after": "yes",
         "is_readable_after": "yes",
@@ -368,8 +384,7 @@ def medium_evidence_fields() -> dict[str, Any]:
             "committed_count": len(markers),
             "markers": markers,
         },
-        "read_back_bytes": "not_applicable",
-        "read_back_mismatch_bytes": "not_applicable",
+        "read_back": "not_applicable",
         "unaddressed_areas": [],
         "errors": [],
     }
@@ -461,6 +476,7 @@ def build_outcome(order: Order | None = None, evidence: Evidence | None = None, 
         destroy_decision="not_applicable",
         host_commitment=obeyed.host.commitment,
         medium=medium_fields(),
+        media_kind="self_encrypting_nvme",
         custody=CUSTODY,
         claim=claim_fields(),
         boot_trust=obeyed.boot_trust.value,
@@ -468,6 +484,7 @@ def build_outcome(order: Order | None = None, evidence: Evidence | None = None, 
         agent_keyid=KEYS.agent.public.keyid,
         attestation="not_observed",
         sanitization={
+            "layers": [],
             "commands": [command_fields()],
             "started_at": "2026-11-22T10:00:20Z",
             "finished_at": "2026-11-22T10:00:23Z",
@@ -489,8 +506,7 @@ def build_outcome(order: Order | None = None, evidence: Evidence | None = None, 
             "status_log_digest": hashlib.sha256(STATUS_AFTER).hexdigest(),
             "markers_committed": 3,
             "markers_as_expected": 3,
-            "bytes_read": "not_applicable",
-            "mismatch_bytes": "not_applicable",
+            "read_back": "not_applicable",
         },
         validation={
             "decision": "accept",

@@ -59,7 +59,13 @@ def asking(make_table: Make) -> Callable[[int], ValidationTable]:
     """asking(n): a table that asks n approvals of the default class."""
 
     def make(approvals: int) -> ValidationTable:
-        rule = {"data_class": "default", "floor": "purge", "approvals_required": approvals}
+        rule = {
+            "data_class": "default",
+            "floor": "purge",
+            "approvals_required": approvals,
+            "overwrite": "keystream",
+            "read_back": "full",
+        }
         table: ValidationTable = make_table(rules=[rule])
         return table
 
@@ -437,7 +443,17 @@ def test_another_floor_than_the_tables_is_refused(
     make_table: Make,
     planned_under: Make,
 ) -> None:
-    table = make_table(rules=[{"data_class": "default", "floor": asked, "approvals_required": 0}])
+    table = make_table(
+        rules=[
+            {
+                "data_class": "default",
+                "floor": asked,
+                "approvals_required": 0,
+                "overwrite": "keystream",
+                "read_back": "full",
+            }
+        ]
+    )
     order = make_order(plan=planned_under(table, floor=floor))
     refusal = refusing(make_delivery(order, table=table))
     assert refusal.code is Code.PLAN_MISMATCH

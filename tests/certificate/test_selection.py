@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from certificate.errors import Code, Malformed, Refused
 from certificate.messages import CapabilityReport, DriveReport
 from certificate.selection import capabilities, media_kind, reaches, select
-from certificate.statements.vocabulary import MediaKind, Method, Technique
+from certificate.statements.vocabulary import MediaKind, Method, OverwritePattern, Technique
 
 CRYPTO_AND_BLOCK = {"SANICAP": "03000000", "OACS": "0200", "FNA": "04"}
 
@@ -26,6 +26,7 @@ def drive(
 ) -> DriveReport:
     return DriveReport(
         transport=transport,
+        attachment="internal",
         device_class="emulated",
         manufacturer="Acme",
         model="Model 1",
@@ -36,6 +37,8 @@ def drive(
         is_write_protected=is_write_protected,
         namespaces=(),
         capabilities=tuple(CapabilityReport(field=name, raw=raw) for name, raw in words.items()),
+        layers=(),
+        stack=(),
         status_log="00" * 64,
         refused=refused,
     )
@@ -43,13 +46,13 @@ def drive(
 
 def refusal_of(report: DriveReport, floor: Method = Method.PURGE) -> Refused:
     with pytest.raises(Refused) as caught:
-        select(capabilities(report), floor)
+        select(capabilities(report), floor, overwrite=OverwritePattern.KEYSTREAM)
     assert caught.value.code is Code.TECHNIQUE_UNAVAILABLE
     return caught.value
 
 
 def test_cryptographic_erase_comes_before_block_erase() -> None:
-    chosen = select(capabilities(drive(CRYPTO_AND_BLOCK)), Method.PURGE)
+    chosen = select(capabilities(drive(CRYPTO_AND_BLOCK)), Method.PURGE, overwrite=OverwritePattern.KEYSTREAM)
     assert chosen == (Technique.NVME_SANITIZE_CRYPTO, Technique.NVME_SANITIZE_BLOCK)
 
 
@@ -62,7 +65,14 @@ def test_cryptographic_erase_comes_before_block_erase() -> None:
     ],
 )
 def test_the_sanitize_word_is_read_little_endian(word: str, expected: tuple[Technique, ...]) -> None:
-    assert select(capabilities(drive({**CRYPTO_AND_BLOCK, "SANICAP": word})), Method.CLEAR) == expected
+    assert (
+        select(
+            capabilities(drive({**CRYPTO_AND_BLOCK, "SANICAP": word})),
+            Method.CLEAR,
+            overwrite=OverwritePattern.KEYSTREAM,
+        )
+        == expected
+    )
 
 
 def test_a_word_read_big_endian_would_promise_what_the_drive_did_not() -> None:
@@ -139,6 +149,6 @@ def test_only_what_the_word_offers_is_ever_selected(word: int) -> None:
     }
     if not offered:
         with pytest.raises(Refused):
-            select(able, Method.PURGE)
+            select(able, Method.PURGE, overwrite=OverwritePattern.KEYSTREAM)
         return
-    assert set(select(able, Method.PURGE)) == offered
+    assert set(select(able, Method.PURGE, overwrite=OverwritePattern.KEYSTREAM)) == offered

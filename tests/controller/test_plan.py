@@ -38,6 +38,7 @@ def drive(
     fields = {"SANICAP": words, "OACS": "0200", "FNA": "04"}
     return DriveReport(
         transport="nvme",
+        attachment="internal",
         device_class="emulated",
         manufacturer="Acme",
         model="Model 1",
@@ -48,6 +49,8 @@ def drive(
         is_write_protected=False,
         namespaces=(),
         capabilities=tuple(CapabilityReport(field=name, raw=raw) for name, raw in fields.items()),
+        layers=(),
+        stack=(),
         status_log="00" * 64,
         refused=refused,
     )
@@ -179,7 +182,13 @@ def test_every_drive_is_planned_once_under_its_commitment_with_its_own_technique
 
 @pytest.mark.parametrize("floor", [Method.CLEAR, Method.PURGE])
 def test_the_floor_is_that_of_the_signed_rule(documents: ModuleType, floor: Method) -> None:
-    rule = {"data_class": "default", "floor": floor.value, "approvals_required": 0}
+    rule = {
+        "data_class": "default",
+        "floor": floor.value,
+        "approvals_required": 0,
+        "overwrite": "keystream",
+        "read_back": "full",
+    }
     plan = plan_of(documents.build_table(rules=[rule]), known("S1"), inventory(drive("S1")))
     assert plan.floor is floor
 

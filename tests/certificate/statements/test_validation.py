@@ -20,7 +20,13 @@ ROW = {
     "grade": "marker-proven",
     "decision": "accept",
 }
-RULE = {"data_class": "default", "floor": "purge", "approvals_required": 0}
+RULE = {
+    "data_class": "default",
+    "floor": "purge",
+    "approvals_required": 0,
+    "overwrite": "keystream",
+    "read_back": "full",
+}
 
 
 def test_a_case_that_is_named_is_decided_and_every_other_is_escalated(make_table: Make) -> None:

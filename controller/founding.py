@@ -2,7 +2,9 @@
 
 Rules: nothing that exists is written over; the trust root is written last, so that a home in which it lies is
 whole and one without it was never used; the root key signs twice (trust root, validation table) and is let
-go. The table accepts one row, the strongest proof this release can produce, and escalates all else.
+go. The table accepts one row, the strongest proof this release can produce. All else that reaches the floor
+is a drive's own word, or one nobody has weighed yet: it is escalated to a person (SP 800-88r2, 4.5.2). No row
+rejects, because what misses the floor is never planned, and never `erased`.
 """
 
 from __future__ import annotations
@@ -49,10 +51,11 @@ from controller.store.head import read_head
 #: Long enough that nobody renews in a hurry, short enough that a provider practises it.
 TRUST_ROOT_LIFE = timedelta(days=5 * 365)
 DEFAULT_DATA_CLASS = "default"
-#: Emulated media prove nothing: only a demonstration's policy names them (DESIGN.md, "What is claimed").
-ACCEPTED_MEDIA = {
-    Purpose.PRODUCTION: DeviceClass.PHYSICAL,
-    Purpose.DEMONSTRATION: DeviceClass.EMULATED,
+#: Emulated media and files prove nothing: only a demonstration's policy names them (DESIGN.md, "What is
+#: claimed").
+ACCEPTED_MEDIA: dict[Purpose, tuple[DeviceClass, ...]] = {
+    Purpose.PRODUCTION: (DeviceClass.PHYSICAL,),
+    Purpose.DEMONSTRATION: (DeviceClass.EMULATED, DeviceClass.IMAGE_FILE),
 }
 
 
@@ -203,7 +206,7 @@ def _verify_policy(purpose: Purpose) -> Policy:
     return Policy(
         schema_version=1,
         purposes=(purpose,),
-        device_classes=(ACCEPTED_MEDIA[purpose],),
+        device_classes=ACCEPTED_MEDIA[purpose],
         minimum_method=strict.minimum_method,
         minimum_grade=strict.minimum_grade,
         log=strict.log,

@@ -100,7 +100,7 @@ def test_the_own_policy_is_a_strangers_but_for_the_purpose_and_its_media(founded
     policy = Policy.read(founded_once.home.verify_policy.read_bytes())
     strict = Policy.production()
     assert policy.purposes == (Purpose.DEMONSTRATION,)
-    assert policy.device_classes == (DeviceClass.EMULATED,)
+    assert policy.device_classes == (DeviceClass.EMULATED, DeviceClass.IMAGE_FILE)
     assert policy.minimum_method is strict.minimum_method
     assert policy.minimum_grade is strict.minimum_grade
 

@@ -1,12 +1,18 @@
 """The keystream of an overwrite: what stands at each place of a medium after a pass, from order to byte.
 
-Rules: a pure function of (key, offset), so that any worker, a read-back, another process or a stranger with
-order, evidence and drive makes the same bytes again; the key follows from order, nonce and medium, so that
-nobody chooses it and two passes differ. The bytes are noise and no secret: nothing is hidden under this key.
+Rules: a pure function of (key, place, capacity), so that any worker, a read-back, another process or a
+stranger with order, evidence and drive makes the same bytes again; the key follows from order, nonce and
+medium, so that nobody chooses it and two passes differ. The bytes are noise and no secret: nothing is hidden
+under this key.
 
+    stream  the addressable bytes of the medium: its namespaces one after the other, ascending by nsid; where
+            one ends the next goes on, in the middle of a unit if need be. A drive that knows no namespaces is
+            one. The capacity is the sum of the namespaces' and leaves out what is in none of them
     key     64 bytes of SHAKE-256("expunge-overwrite/v1" || order digest || nonce || commitment), raw bytes
-    unit i  the bytes from i * 1 MiB on: zeros, encrypted by XTS-AES-256 with the tweak i (16 bytes, little-
-            endian); the last unit of a medium is shorter
+    unit i  the stream's bytes from i * 1 MiB on: zeros, encrypted by XTS-AES-256 with the tweak i (16 bytes,
+            little-endian); the last unit of a medium is shorter
+
+A stranger who has byte n of namespace k in hand adds the namespaces below k to n and asks `read`.
 
 XTS over zeros costs half of what counter mode costs (measured: performance.md, 1a and 1d), and a data unit
 may have up to 16 MiB. Source: IEEE 1619-2018, 5.1 and 5.3; from memory.

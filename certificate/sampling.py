@@ -4,11 +4,14 @@ Rules: positions follow from (seed, capacity) alone, so that whoever holds the e
 were compared; the seed follows from order, nonce and medium and is new for every run; the first and the last
 addressable place are always among them.
 
-A sample divides the medium into equal subsections of about 20 MiB and takes two extents of 1 MiB from each,
-one from either half: each extent is at least a twentieth of its subsection, and a medium of 20 GB or more
-has a thousand subsections, as the sampling rule of NIST SP 800-88r1, section 4.7, asks (from memory; r2 leaves
-the choice to the organisation, 4.5.1). A medium below 20 MiB is read whole. What a sample cannot show is said by
-`assurance` in a limit.
+A sample divides the medium into equal subsections of 20 MiB or a little more and takes two extents of 1 MiB
+from each, one from either half, and besides them the first and the last of the medium: never less than a tenth
+of all extents. A medium of 21 GB or more has a thousand subsections, as the sampling rule of NIST SP 800-88r1,
+section 4.7, asks (from memory; r2 leaves the choice to the organisation, 4.5.1). A medium of 20 MiB or less is
+read whole. What a sample cannot show is said by `assurance` in a limit.
+
+Offsets count in the medium's stream (`keystream`), so that each extent is one unit of it; the capacity is the
+stream's.
 """
 
 from __future__ import annotations
@@ -49,12 +52,15 @@ def extents(mode: ReadBackMode, *, seed: str, capacity_bytes: int) -> Iterator[E
 
 
 def extent_count(mode: ReadBackMode, *, capacity_bytes: int) -> int:
-    """How many extents `extents` gives at least: all of a full read-back, two a subsection of a sample. First
-    and last may come on top of those of a sample.
-    """
+    """How many extents `extents` gives, whatever the seed."""
     total = -(-capacity_bytes // EXTENT_BYTES)
     if mode is ReadBackMode.FULL or total <= SUBSECTION_EXTENTS:
         return total
+    return _halves(total) + 2
+
+
+def _halves(total: int) -> int:
+    """Of how many subsections a sample takes one extent from either half."""
     return 2 * (total // SUBSECTION_EXTENTS)
 
 
@@ -63,12 +69,11 @@ def _sampled(seed: bytes, total: int) -> Iterator[int]:
     if total <= SUBSECTION_EXTENTS:
         yield from range(total)
         return
-    parts = 2 * (total // SUBSECTION_EXTENTS)
+    halves = _halves(total)
     yield 0
-    for part in range(parts):
-        low, high = part * total // parts, (part + 1) * total // parts
-        number = int.from_bytes(hashlib.sha256(seed + part.to_bytes(8, "big")).digest()[:16], "big")
-        chosen = low + number % (high - low)
-        if chosen not in (0, total - 1):
-            yield chosen
+    for half in range(halves):
+        # The medium's own first and last are read anyway, and are chosen from no half.
+        low, high = max(1, half * total // halves), min(total - 1, (half + 1) * total // halves)
+        number = int.from_bytes(hashlib.sha256(seed + half.to_bytes(8, "big")).digest()[:16], "big")
+        yield low + number % (high - low)
     yield total - 1

@@ -29,7 +29,10 @@ UNIT_BYTES: Final = 1 << 20
 KEY_BYTES: Final = 64
 #: Of one AES block: XTS has no shorter unit.
 MIN_UNIT_BYTES: Final = 16
+#: Of the pattern that a drive repeats in its own overwrite (NVM Express Base 2.0, 5.24, CDW11).
+PATTERN_BYTES: Final = 4
 _DOMAIN: Final = b"expunge-overwrite/v1"
+_PATTERN_DOMAIN: Final = b"expunge-sanitize-pattern/v1"
 
 
 def key(*, order_digest: str, nonce: bytes, commitment: str) -> bytes:
@@ -38,6 +41,15 @@ def key(*, order_digest: str, nonce: bytes, commitment: str) -> bytes:
     """
     seed = _DOMAIN + bytes.fromhex(order_digest) + nonce + bytes.fromhex(commitment)
     return hashlib.shake_256(seed).digest(KEY_BYTES)
+
+
+def sanitize_pattern(key: bytes) -> int:
+    """The 32 bits of a Sanitize that overwrites: the first 4 bytes, little-endian, of SHAKE-256(
+    "expunge-sanitize-pattern/v1" || key), 1 instead of 0. Never zero, so that blocks which read so were not
+    merely deallocated.
+    """
+    made = hashlib.shake_256(_PATTERN_DOMAIN + key).digest(PATTERN_BYTES)
+    return int.from_bytes(made, "little") or 1
 
 
 def unit_encryptor(key: bytes, index: int) -> CipherContext:

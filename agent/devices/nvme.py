@@ -1,8 +1,8 @@
-"""NVMe admin commands as bytes, and their answers read through declared fields.
+"""An NVMe drive: its admin commands sent once, their answers read through declared fields.
 
-Rules: a command is 64 bytes built from a table of positions; it is sent once, and a lost answer is the
-caller's to report, never sent again here; a reading command answered with a status other than success raises;
-every answer's raw bytes are kept beside what was read from them. Nothing here judges, waits or chooses.
+Rules: a command is sent once, and a lost answer is the caller's to report, never sent again here; a reading
+command answered with a status other than success raises; every answer's raw bytes are kept beside what was
+read from them. Nothing here judges, waits or chooses. The commands themselves are `nvme_commands`.
 
 Section numbers are those of NVM Express Base 2.0 and NVM Command Set 1.0; the texts were not at hand, so they
 are from memory. Positions are from erasure.md, 2.2 to 2.4, which were checked against libnvme's structures.
@@ -16,15 +16,22 @@ from enum import IntEnum
 from typing import Final, Protocol, Self
 
 from agent.devices.block import BlockIo
+from agent.devices.drive import DriveIdentity
 from agent.devices.fields import Field, ascii_padded, little_endian, raw_word, read_fields, zero_terminated
+from agent.devices.nvme_commands import (
+    GET_HEALTH_LOG,
+    GET_SANITIZE_LOG,
+    HEALTH_LOG_BYTES,
+    IDENTIFY_BYTES,
+    IDENTIFY_CONTROLLER,
+    SANITIZE_LOG_BYTES,
+    Command,
+    NamespaceFormat,
+    identify,
+)
 from agent.errors import CommandFailed
-from certificate.statements.vocabulary import DeviceClass
+from certificate.statements.vocabulary import Attachment, DeviceClass, Transport
 
-SQE_BYTES = 64
-IDENTIFY_BYTES = 4096
-SANITIZE_LOG_BYTES = 512
-HEALTH_LOG_BYTES = 512
-ALL_NAMESPACES = 0xFFFFFFFF
 #: Base 2.0, 3.3.3.2.1: status code 7:0, status code type 10:8, more 13, do not retry 14 (phase bit removed).
 STATUS_MASK = 0x7FF
 
@@ -59,83 +66,6 @@ class NvmeTransport(Protocol):
         Raises TransportError when no answer came.
         """
         ...
-
-
-class Opcode(IntEnum):
-    """Base 2.0, figure "Opcodes for Admin Commands"."""
-
-    GET_LOG_PAGE = 0x02
-    IDENTIFY = 0x06
-    FORMAT_NVM = 0x80
-    SANITIZE = 0x84
-
-
-@dataclass(frozen=True, kw_only=True)
-class Command:
-    """One admin command. Base 2.0, 3.3.3.1: opcode byte 0, NSID bytes 7:4, CDW10 bytes 43:40, CDW11 47:44."""
-
-    name: str
-    opcode: Opcode
-    nsid: int
-    dword10: int
-    dword11: int = 0
-    #: How many bytes the device is to send.
-    receive_bytes: int = 0
-
-    @property
-    def sqe(self) -> bytes:
-        """The submission queue entry: identifier and data pointers are the transport's and stay zero."""
-        head = struct.pack("<B3xI", self.opcode, self.nsid)
-        return head + bytes(32) + struct.pack("<6I", self.dword10, self.dword11, 0, 0, 0, 0)
-
-
-def identify(name: str, *, cns: int, nsid: int = 0) -> Command:
-    """Identify (06h). Base 2.0, 5.17: CDW10 7:0 is CNS; the answer has 4096 bytes."""
-    return Command(name=name, opcode=Opcode.IDENTIFY, nsid=nsid, dword10=cns, receive_bytes=IDENTIFY_BYTES)
-
-
-IDENTIFY_CONTROLLER: Final = identify("Identify Controller", cns=0x01)
-#: Base 2.0, 5.16: CDW10 7:0 LID 81h, 15 RAE, 31:16 number of dwords - 1 (512 bytes = 007Fh).
-GET_SANITIZE_LOG: Final = Command(
-    name="Get Log Page 81h",
-    opcode=Opcode.GET_LOG_PAGE,
-    nsid=ALL_NAMESPACES,
-    dword10=0x007F_0081,
-    receive_bytes=SANITIZE_LOG_BYTES,
-)
-
-
-#: Base 2.0, 5.16.1.3: the counters of the whole subsystem, 512 bytes.
-GET_HEALTH_LOG: Final = Command(
-    name="Get Log Page 02h",
-    opcode=Opcode.GET_LOG_PAGE,
-    nsid=ALL_NAMESPACES,
-    dword10=0x007F_0002,
-    receive_bytes=HEALTH_LOG_BYTES,
-)
-
-
-class SanitizeAction(IntEnum):
-    """SANACT, Base 2.0, 5.24, CDW10 2:0."""
-
-    EXIT_FAILURE = 1
-    BLOCK_ERASE = 2
-    OVERWRITE = 3
-    CRYPTO_ERASE = 4
-
-
-NO_DEALLOCATE_AFTER_SANITIZE: Final = 1 << 9
-ALLOW_UNRESTRICTED_EXIT: Final = 1 << 3
-
-
-def sanitize(action: SanitizeAction, *, no_deallocate: bool) -> Command:
-    """Sanitize (84h), whole NVM subsystem. Base 2.0, 5.24; CDW10: SANACT 2:0, AUSE 3, NDAS 9.
-
-    AUSE stays 0: a drive whose sanitize failed then refuses all access until one succeeds, so a failed drive
-    cannot be put back into service with its data readable. The price: it may be lost to us for good.
-    """
-    dword10 = int(action) | (NO_DEALLOCATE_AFTER_SANITIZE if no_deallocate else 0)
-    return Command(name=f"Sanitize ({action.name.lower()})", opcode=Opcode.SANITIZE, nsid=0, dword10=dword10)
 
 
 CONTROLLER_FIELDS: Final = (  # offset, width, name, reader, field
@@ -203,9 +133,44 @@ class IdentifyController:
         return bool(self.sanitize_capabilities & 1 << 1)
 
     @property
+    def has_overwrite(self) -> bool:
+        """SANICAP bit 2 (OWS)."""
+        return bool(self.sanitize_capabilities & 1 << 2)
+
+    @property
+    def has_sanitize(self) -> bool:
+        """Any sanitize at all: only then is log page 81h there to be asked."""
+        return self.has_crypto_erase or self.has_block_erase or self.has_overwrite
+
+    @property
     def inhibits_no_deallocate(self) -> bool:
         """SANICAP bit 29 (NDI): asking for no deallocation is refused or not honoured."""
         return bool(self.sanitize_capabilities & 1 << 29)
+
+    @property
+    def has_format(self) -> bool:
+        """OACS bit 1."""
+        return bool(self.optional_admin_commands & 1 << 1)
+
+    @property
+    def formats_every_namespace(self) -> bool:
+        """FNA bit 0: whatever format one namespace gets, all get."""
+        return bool(self.format_attributes & 1 << 0)
+
+    @property
+    def erases_every_namespace(self) -> bool:
+        """FNA bit 1: a secure erase of one namespace reaches all."""
+        return bool(self.format_attributes & 1 << 1)
+
+    @property
+    def has_cryptographic_format(self) -> bool:
+        """FNA bit 2. QEMU accepts such a Format without the bit and destroys no key (test-rig.md, 2)."""
+        return bool(self.format_attributes & 1 << 2)
+
+    @property
+    def refuses_broadcast_format(self) -> bool:
+        """FNA bit 3: a Format must name its namespace; FFFFFFFFh is refused."""
+        return bool(self.format_attributes & 1 << 3)
 
     @property
     def has_namespace_management(self) -> bool:
@@ -250,12 +215,21 @@ class IdentifyNamespace:
         return raw_word(NAMESPACE_FIELDS, self.raw, standard_name)
 
     @property
-    def logical_block_bytes(self) -> int:
-        """2^LBADS of the format in use (FLBAS 3:0, upper bits 6:5); LBAF n is 4 bytes at 128 + 4n, LBADS its
-        third.
+    def layout(self) -> NamespaceFormat:
+        """The format in use: FLBAS 3:0 and 6:5 its index, 4 metadata in line; DPS 2:0 type of protection, 3
+        its place.
         """
-        index = self.formatted_lba_size & 0xF | (self.formatted_lba_size >> 5 & 0b11) << 4
-        exponent = self.raw[128 + 4 * index + 2]
+        return NamespaceFormat(
+            lba_format=self.formatted_lba_size & 0xF | (self.formatted_lba_size >> 5 & 0b11) << 4,
+            has_extended_metadata=bool(self.formatted_lba_size & 1 << 4),
+            protection_type=self.protection_settings & 0b111,
+            is_first=bool(self.protection_settings & 1 << 3),
+        )
+
+    @property
+    def logical_block_bytes(self) -> int:
+        """2^LBADS of the format in use; LBAF n is 4 bytes at 128 + 4n, LBADS its third."""
+        exponent = self.raw[128 + 4 * self.layout.lba_format + 2]
         return 1 << exponent if exponent else 0
 
     @property
@@ -286,9 +260,18 @@ SANITIZE_LOG_FIELDS: Final = (
     Field(8, 4, "overwrite_seconds", little_endian, "ETO"),
     Field(12, 4, "block_erase_seconds", little_endian, "ETBE"),
     Field(16, 4, "crypto_erase_seconds", little_endian, "ETCE"),
+    Field(20, 4, "overwrite_no_deallocate_seconds", little_endian, "ETOND"),
     Field(24, 4, "block_erase_no_deallocate_seconds", little_endian, "ETBEND"),
     Field(28, 4, "crypto_erase_no_deallocate_seconds", little_endian, "ETCEND"),
+    #: NVM Express Base 2.1; zero on older drives.
+    Field(36, 1, "state_information", little_endian, "SSI"),
 )
+#: SSI 3:0: 1 restricted and 3 unrestricted processing, 5 media verification, 6 deallocation after it.
+BUSY_STATES: Final = frozenset({1, 3, 5, 6})
+#: SSI 3:0: idle; older drives know nothing else. A number that stands nowhere here is neither busy nor over.
+IDLE_STATE: Final = 0
+#: Where a failure may be found: 2 restricted, 4 unrestricted, and 0 of an older drive.
+FAILURE_STATES: Final = frozenset({0, 2, 4})
 #: An estimate of FFFFFFFFh says that the drive gives none.
 NO_ESTIMATE: Final = 0xFFFFFFFF
 
@@ -307,8 +290,10 @@ class SanitizeLog:
     overwrite_seconds: int
     block_erase_seconds: int
     crypto_erase_seconds: int
+    overwrite_no_deallocate_seconds: int
     block_erase_no_deallocate_seconds: int
     crypto_erase_no_deallocate_seconds: int
+    state_information: int
 
     @classmethod
     def parse(cls, data: bytes) -> Self:
@@ -331,13 +316,26 @@ class SanitizeLog:
             return SanitizeState.UNKNOWN
 
     @property
+    def machine_state(self) -> int:
+        """SSI 3:0, the sanitize state machine; 0 also where the drive is too old to tell."""
+        return self.state_information & 0xF
+
+    @property
     def is_running(self) -> bool:
-        return self.state is SanitizeState.RUNNING
+        """Processing, or in the states that follow it while the drive still waits for a command."""
+        return self.state is SanitizeState.RUNNING or self.machine_state in BUSY_STATES
 
     @property
     def has_ended(self) -> bool:
-        """A sanitize ended, well or badly: not that it was ours."""
-        return self.state in (SanitizeState.SUCCESS, SanitizeState.SUCCESS_DEALLOCATED, SanitizeState.FAILED)
+        """A sanitize ended, well or badly: not that it was ours. A state machine elsewhere is no end."""
+        if self.state is SanitizeState.FAILED:
+            return self.machine_state in FAILURE_STATES
+        is_over = self.state in (SanitizeState.SUCCESS, SanitizeState.SUCCESS_DEALLOCATED)
+        return is_over and self.machine_state == IDLE_STATE
+
+    @property
+    def has_failed(self) -> bool:
+        return self.has_ended and self.state is SanitizeState.FAILED
 
     @property
     def is_global_data_erased(self) -> bool:
@@ -377,25 +375,27 @@ class HealthLog:
         return {name: raw_word(HEALTH_LOG_FIELDS, self.raw, name).hex() for name in COUNTER_NAMES}
 
 
-@dataclass(frozen=True, kw_only=True)
-class DriveIdentity:
-    """What must be the same before and after a command."""
-
-    serial_number: str
-    model_number: str
-    capacity_bytes: int
-
-
 class NvmeDrive:
     """One NVMe subsystem through one controller: its commands, and its logical blocks beside them."""
 
-    def __init__(self, *, name: str, transport: NvmeTransport, blocks: BlockIo) -> None:
+    transport_name = Transport.NVME
+
+    def __init__(
+        self,
+        *,
+        name: str,
+        transport: NvmeTransport,
+        blocks: BlockIo,
+        attachment: Attachment = Attachment.INTERNAL,
+    ) -> None:
         self.name = name
         self.transport = transport
         self.blocks = blocks
+        self.attachment = attachment
 
     @property
     def device_class(self) -> DeviceClass:
+        """The transport's own word for what it opens."""
         return self.transport.device_class
 
     def identify_controller(self) -> IdentifyController:

@@ -16,7 +16,8 @@ import struct
 from collections.abc import Callable
 from pathlib import Path
 
-from agent.devices.nvme import SQE_BYTES, Completion
+from agent.devices.nvme import Completion
+from agent.devices.nvme_commands import SQE_BYTES, Opcode
 from agent.errors import TransportError
 from certificate.statements.vocabulary import DeviceClass
 
@@ -27,8 +28,12 @@ PASSTHROUGH = struct.Struct("<BBHIIIQQIIIIIIIIII")
 #: Of the submission queue entry: opcode, flags, command identifier (the kernel's), nsid, cdw2, cdw3, MPTR,
 #: PRP1 and PRP2 (the kernel's), CDW10..15. NVM Express Base 2.0, 3.3.3.1, figure "Common Command Format".
 ENTRY = struct.Struct("<BBHIIIQQQIIIIII")
-#: 0 would mean the kernel's 60 s, too short for a Format; nvme-cli uses 600 s (erasure.md, 2.1).
+#: How long the kernel waits; 0 would mean its 60 s, too short for a Format. nvme-cli uses 600 s for one
+#: (erasure.md, 2.1).
 TIMEOUT_MS = 600_000
+#: A Format blocks until every block is erased, and when the kernel gives up it resets the controller in the
+#: middle of it: so it is given the time in which a large drive overwrites itself, not ten minutes.
+FORMAT_TIMEOUT_MS = 4 * 3_600_000
 
 OpenPath = Callable[[Path, int], int]
 #: (descriptor, request, buffer) -> the ioctl's return value; raises OSError for -1.
@@ -61,11 +66,13 @@ class IoctlTransport:
         open_path: OpenPath = os.open,
         ioctl: Ioctl = kernel_ioctl,
         timeout_ms: int = TIMEOUT_MS,
+        format_timeout_ms: int = FORMAT_TIMEOUT_MS,
     ) -> None:
         self._path = path
         self._open_path = open_path
         self._ioctl = ioctl
         self._timeout_ms = timeout_ms
+        self._format_timeout_ms = format_timeout_ms
 
     def submit(self, sqe: bytes, data: bytes | int) -> Completion:
         """Sends `sqe` once. `data`: bytes to send, or how many to receive (0: none).
@@ -91,7 +98,7 @@ class IoctlTransport:
                 0,
                 length_bytes,
                 *dwords,
-                self._timeout_ms,
+                self._format_timeout_ms if opcode == Opcode.FORMAT_NVM else self._timeout_ms,
                 0,
             )
         )

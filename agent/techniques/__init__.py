@@ -1,20 +1,27 @@
-"""Techniques: one module each, and each is four questions (prepare, start, poll, conclude).
+"""Techniques: one module each, and each answers the same questions (`technique.Technique`).
 
 They ask a drive and state what it said. Which technique is used is `certificate.selection`'s business, what
-its facts are worth is `certificate.assurance`'s.
+its facts are worth is `certificate.assurance`'s. `luks` is no entry here: it destroys the keys of a layer on
+a medium, comes before the medium's own technique, and has a shape of its own.
 """
 
 from __future__ import annotations
 
 from typing import Final
 
-from agent.techniques import nvme_sanitize
+from agent.techniques import nvme_format, nvme_sanitize
 from agent.techniques.nvme_sanitize import NvmeSanitize
-from certificate.statements.vocabulary import Technique
+from agent.techniques.technique import Technique
+from certificate.statements.vocabulary import Technique as TechniqueName
 
-#: Every technique that an order may name; a test holds that none is missing.
-TECHNIQUES: Final[dict[Technique, NvmeSanitize]] = {
-    each.technique: each for each in (nvme_sanitize.CRYPTO, nvme_sanitize.BLOCK)
-}
+_ALL: Final[tuple[Technique, ...]] = (
+    nvme_sanitize.CRYPTO,
+    nvme_sanitize.BLOCK,
+    nvme_sanitize.OVERWRITE,
+    nvme_format.CRYPTO,
+    nvme_format.USER_DATA,
+)
+#: Every technique that a plan may name for a medium; a test holds that none is missing.
+TECHNIQUES: Final[dict[TechniqueName, Technique]] = {each.technique: each for each in _ALL}
 
 __all__ = ["TECHNIQUES", "NvmeSanitize"]

@@ -107,7 +107,28 @@ class Code(RefusalCode):
         "DRIVE_NOT_EXCLUSIVE",
         "Something else on this machine holds the drive; stop it, then plan a new attempt.",
     )
+    WRITE_FAILED = (
+        "WRITE_FAILED",
+        "Parts of the drive could not be overwritten, and what stood there remains; destroy the drive.",
+    )
+    FLUSH_FAILED = (
+        "FLUSH_FAILED",
+        "The drive did not say that it holds all of the overwrite; overwrite it again or destroy it.",
+    )
     MARKERS_FAILED = "MARKERS_FAILED", "Markers could not be written and read back; see the drive's health."
+    # letting go of what stands on the drives
+    TEARDOWN_SHARED = (
+        "TEARDOWN_SHARED",
+        "It also lies on a device that the order does not name: take it apart by hand, or plan both.",
+    )
+    TEARDOWN_OWN_SYSTEM = (
+        "TEARDOWN_OWN_SYSTEM",
+        "The agent runs from this drive; start the machine in an erase environment that runs from memory.",
+    )
+    TEARDOWN_UNSUPPORTED = (
+        "TEARDOWN_UNSUPPORTED",
+        "No driver of this release lets go of what holds the drive; take it apart by hand, then plan again.",
+    )
     # drives, host facts and markers
     DEVICE_UNANSWERED = (
         "DEVICE_UNANSWERED",
@@ -141,6 +162,14 @@ class Code(RefusalCode):
         "STORAGE_REMOVABLE",
         "Unplug the removable drive, keep it in custody, then run the inventory again.",
     )
+    STORAGE_VIRTUAL = (
+        "STORAGE_VIRTUAL",
+        "Detach the virtual or optical medium from the machine, then run the inventory again.",
+    )
+    STORAGE_UNDRIVEN = (
+        "STORAGE_UNDRIVEN",
+        "Start an erase environment whose kernel drives this controller; nobody saw what is behind it.",
+    )
     STORAGE_UNSUPPORTED = (
         "STORAGE_UNSUPPORTED",
         "No technique of this release reaches storage of that kind; take it out, into custody.",
@@ -156,6 +185,14 @@ class Code(RefusalCode):
     MARKERS_IMPOSSIBLE = (
         "MARKERS_IMPOSSIBLE",
         "The drive's namespaces leave no room for markers; a person decides about it.",
+    )
+    LAYER_HEADER_INVALID = (
+        "LAYER_HEADER_INVALID",
+        "The encryption header is damaged or forged; its whole area is destroyed, whatever it says.",
+    )
+    LAYERS_TOO_MANY = (
+        "LAYERS_TOO_MANY",
+        "More encryption headers than evidence can name; a person looks at the drive before it is planned.",
     )
     IMAGE_INVALID = (
         "IMAGE_INVALID",

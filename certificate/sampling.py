@@ -5,10 +5,10 @@ were compared; the seed follows from order, nonce and medium and is new for ever
 addressable place are always among them.
 
 A sample divides the medium into equal subsections of 20 MiB or a little more and takes two extents of 1 MiB
-from each, one from either half, and besides them the first and the last of the medium: never less than a tenth
-of all extents. A medium of 21 GB or more has a thousand subsections, as the sampling rule of NIST SP 800-88r1,
-section 4.7, asks (from memory; r2 leaves the choice to the organisation, 4.5.1). A medium of 20 MiB or less is
-read whole. What a sample cannot show is said by `assurance` in a limit.
+from each, one from either half, and besides them the first and the last of the medium: never less than a
+tenth of all extents. A medium of 21 GB or more has a thousand subsections, as the sampling rule of NIST
+SP 800-88r1, section 4.7, asks (from memory; r2 leaves the choice to the organisation, 4.5.1). A medium of
+20 MiB or less is read whole. What a sample cannot show is said by `assurance` in a limit.
 
 Offsets count in the medium's stream (`keystream`), so that each extent is one unit of it; the capacity is the
 stream's.

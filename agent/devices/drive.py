@@ -7,7 +7,7 @@ addressed by namespace, and a drive that knows none has one, number 1, over all 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from agent.devices.block import BlockIo
 from certificate.statements.vocabulary import Attachment, DeviceClass, Transport
@@ -47,4 +47,13 @@ class Drive(Protocol):
 
     def identity(self) -> DriveIdentity:
         """As the drive says now. Raises DeviceError or Malformed when it does not answer as it should."""
+        ...
+
+
+@runtime_checkable
+class Protectable(Protocol):
+    """A plain drive that can say whether it may be written to (NVMe says it for each namespace)."""
+
+    def is_write_protected(self) -> bool:
+        """As the drive says now. Raises DeviceError when it does not say."""
         ...

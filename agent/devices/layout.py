@@ -10,7 +10,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import accumulate
+from itertools import accumulate, pairwise
 
 #: No namespace has smaller logical blocks.
 SECTOR_BYTES = 512
@@ -36,7 +36,7 @@ class Layout:
         """Raises ValueError for a layout that is no medium: none, not ascending, or not of whole blocks."""
         if not namespaces:
             raise ValueError("there is no namespace")
-        for (nsid, length_bytes), (following, _) in zip(namespaces, namespaces[1:], strict=False):
+        for (nsid, length_bytes), (following, _) in pairwise(namespaces):
             if nsid >= following:
                 raise ValueError(f"namespace {following} comes after {nsid}")
             if length_bytes % BLOCK_BYTES:
@@ -53,7 +53,7 @@ class Layout:
         return self._ends[-1]
 
     def pieces(self, offset_bytes: int, length_bytes: int) -> Iterator[Piece]:
-        """What of which namespace makes up that stretch of the stream, in order. Raises ValueError outside."""
+        """What of which namespace makes up that stretch of the stream. Raises ValueError outside of it."""
         end = offset_bytes + length_bytes
         if not 0 <= offset_bytes < end <= self.capacity_bytes:
             raise ValueError(f"{length_bytes} bytes at {offset_bytes} do not lie in {self.capacity_bytes}")

@@ -59,10 +59,8 @@ def test_a_simulator_never_imports_what_it_tests() -> None:
 
 def test_the_pure_core_imports_no_clock_disk_or_network() -> None:
     pure = [
-        *(
-            ROOT / "certificate" / name
-            for name in ("assurance.py", "delivery.py", "selection.py", "verify.py")
-        ),
+        *(ROOT / "certificate" / name for name in ("delivery.py", "selection.py", "verify.py")),
+        *(ROOT / "certificate" / "assurance").glob("*.py"),
         *(
             ROOT / "controller" / f"{name}.py"
             for name in ("states", "facts", "lifecycle", "deadlines", "pace", "exits", "way_back")

@@ -19,6 +19,7 @@ from agent.devices.simulated import occurrences
 from agent.execute import World
 from agent.permit import Permit
 from certificate import assurance, delivery
+from certificate.assurance import sanitize
 from certificate.commitment import markers_digest
 from certificate.messages import Accepted, JournalLine
 from certificate.statements.vocabulary import Result
@@ -199,7 +200,7 @@ def without_sixty_seconds(rewrite: Any, patch: Any) -> None:
 
 
 def without_status_before(rewrite: Any, patch: Any) -> None:
-    patch.setattr(assurance, "_has_changed", lambda command: True)
+    patch.setattr(sanitize, "_has_changed", lambda command: True)
 
 
 def without_single_use(rewrite: Any, patch: Any) -> None:

@@ -12,12 +12,14 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
+from certificate import envelope as dsse
 from certificate import trust
 from certificate.bundle import MEDIA_TYPE, Bundle, Document, LogProof
 from certificate.errors import Refused
 from certificate.log.proof import Proof
-from certificate.statements import Outcome
+from certificate.statements import Order, Outcome
 from certificate.statements import statement as statements
+from controller import tables
 from controller.errors import Code
 from controller.people.travelling import with_order
 from controller.store import deprovisions, evidence, log_rows, orders, outcomes, tenancies
@@ -32,7 +34,14 @@ class SignedFiles:
     """What the root key signed once, as the files have it: the trust root and the validation table."""
 
     trust_root: bytes
+    #: The table in force.
     validation_table: bytes
+    #: Those before it, for orders that were made under them.
+    earlier_tables: tuple[bytes, ...] = ()
+
+    def table_named(self, digest: str) -> bytes:
+        """The table of this digest. Raises Refused(TABLE_NOT_KEPT)."""
+        return tables.file_named(digest, (self.validation_table, *self.earlier_tables))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,7 +83,7 @@ def assemble(tx: Connection, stored: StoredOutcome, files: SignedFiles) -> Assem
         summary=None if summary is None or summary.envelope is None else summary.envelope.decode(),
         evidence=seen.envelope.decode(),
         order=order.envelope.decode(),
-        validation=files.validation_table.decode(),
+        validation=files.table_named(_ordered(order).plan.validation_digest).decode(),
         approvals=tuple(envelope.decode() for envelope in people.approvals),
         decisions=tuple(envelope.decode() for envelope in (*people.enrolments, *people.declarations)),
         allocation=None if allocation is None else allocation.envelope.decode(),
@@ -102,6 +111,10 @@ def _parts(
     if checkpoint is None or checkpoint.size <= stored.log_seq:
         raise Refused(Code.CERTIFICATE_NOT_READY, f"no checkpoint covers {stored.id} yet")
     return order, stored.envelope, stored.log_seq, seen, checkpoint
+
+
+def _ordered(order: StoredOrder) -> Order:
+    return statements.read(dsse.read(order.envelope).payload, Order).predicate
 
 
 def _proof(tx: Connection, seq: int, checkpoint: StoredCheckpoint) -> str:

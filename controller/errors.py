@@ -167,6 +167,19 @@ class Code(RefusalCode):
         "NO_VALIDATION_RULE",
         "Add a rule for this class of data to the validation table and sign it with the root key.",
     )
+    # the validation table and its versions
+    TABLE_NOT_KEPT = (
+        "TABLE_NOT_KEPT",
+        "Put policy/validation.N.dsse.json of that digest back and start serve again: no other table judges.",
+    )
+    TABLE_ROLLED_BACK = (
+        "TABLE_ROLLED_BACK",
+        "Put the newest table back, or sign the next version over it (expunge policy draft, sign).",
+    )
+    TABLE_INVALID = (
+        "TABLE_INVALID",
+        "Put the signed tables of this home back under their own names; serve signs none.",
+    )
     APPROVALS_REQUIRED = (
         "APPROVALS_REQUIRED",
         "Collect approvals of this plan digest from distinct operators who did not request it.",

@@ -18,6 +18,7 @@ from certificate.errors import Refused
 from certificate.messages import InventoryAnswer, TokenState
 from certificate.statements import Plan
 from certificate.statements.statement import Seen, read_model
+from certificate.statements.validation import DataClassRule
 from certificate.statements.vocabulary import Method, OverwritePattern, Result, ValidationDecision
 from controller import case as cases
 from controller import endings, limits
@@ -83,7 +84,7 @@ def facts_of(
     operator; `requested_at` is when an acknowledgement was asked for, where one was.
     """
     row, order = case.deprovision, case.order
-    rule = program.documents.table.rule(row.data_class)
+    rule = _rule(program, case)
     stopped = stops.standing(tx, case.host.id)
     verdicts = () if order is None else evidence.verdicts_of(tx, order.id)
     summary = outcomes.summary_of(tx, case.id)
@@ -113,7 +114,7 @@ def facts_of(
         boot=_boot(case),
         inventory=_inventory(tx, case, floor=None if rule is None else rule.floor),
         hello=_hello(tx, case),
-        plan=_plan(case),
+        plan=_plan(program, case),
         approvals_required=None if rule is None else rule.approvals_required,
         approvals=_approvals(tx, program, case, now=now),
         order=_order(tx, case),
@@ -289,11 +290,31 @@ def _hello(tx: Connection, case: Case) -> HelloObservation | None:
     )
 
 
-def _plan(case: Case) -> PlanFacts | None:
-    """None also where drives left or joined the record since: it is a plan of another set."""
+def _rule(program: Program, case: Case) -> DataClassRule | None:
+    """What is asked for this class of data: by the table in force until an order is dispatched, from then on
+    by the one that the order's plan names. None where there is no such rule, or that table is not kept.
+    """
+    documents, row = program.documents, case.deprovision
+    table = documents.table
+    if not row.state.is_reversible and case.plan is not None:
+        plan = read_model(case.plan.text, Plan, what="plan")
+        try:
+            table = documents.table_named(plan.validation_digest).table
+        except Refused:
+            return None
+    return table.rule(row.data_class)
+
+
+def _plan(program: Program, case: Case) -> PlanFacts | None:
+    """None also where drives left or joined the record since: it is a plan of another set. Nor does a plan
+    stand that names another validation table than the one in force, unless its order was dispatched.
+    """
     if case.plan is None:
         return None
     plan = read_model(case.plan.text, Plan, what="plan")
+    is_of_this_table = plan.validation_digest == program.documents.table_digest
+    if case.deprovision.state.is_reversible and not is_of_this_table:
+        return None
     media = tuple(medium.commitment for medium in plan.media)
     if set(media) != {drive.commitment for drive in case.known.drives}:
         return None

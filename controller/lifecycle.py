@@ -282,7 +282,7 @@ def _restart(facts: Facts) -> str | None:
     if facts.inventory is None or facts.inventory.boot_id != facts.boot.boot_id:
         return "the host restarted; read its drives again"
     if facts.plan is None or facts.plan.boot_id != facts.boot.boot_id:
-        return "there is no plan of the present boot"
+        return "there is no plan of the present boot, drives and validation table"
     return None
 
 

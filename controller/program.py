@@ -14,6 +14,7 @@ from pathlib import Path
 from certificate.policy import Policy
 from certificate.statements.validation import ValidationTable
 from certificate.trust import TrustRoot
+from controller import tables
 from controller.boot import BootDriver
 from controller.bundles import SignedFiles
 from controller.channels import Route
@@ -26,6 +27,7 @@ from controller.sources import Source
 from controller.store.anchor import AnchorKeeper
 from controller.store.engine import Store
 from controller.store.hosts import Host
+from controller.tables import KeptTable
 
 #: 128 random bits: the size of ids, tokens and nonces in signed documents.
 NONCE_BYTES = 16
@@ -44,10 +46,25 @@ class Documents:
     table_digest: str
     #: What the provider itself insists on before it releases a host.
     policy: Policy
+    #: The tables before the one in force, newest first: what was ordered under one is judged by it.
+    earlier_tables: tuple[KeptTable, ...] = ()
+
+    @property
+    def present_table(self) -> KeptTable:
+        """The one under which plans are made."""
+        return KeptTable(table=self.table, file=self.table_file, digest=self.table_digest)
+
+    def table_named(self, digest: str) -> KeptTable:
+        """The table that a plan or order names. Raises Refused(TABLE_NOT_KEPT)."""
+        return tables.named(digest, (self.present_table, *self.earlier_tables))
 
     @property
     def signed_files(self) -> SignedFiles:
-        return SignedFiles(trust_root=self.trust_file, validation_table=self.table_file)
+        return SignedFiles(
+            trust_root=self.trust_file,
+            validation_table=self.table_file,
+            earlier_tables=tuple(each.file for each in self.earlier_tables),
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,10 +1,10 @@
 """`serve` from the lock to the last thread: one process that holds the home, answers, and dispatches.
 
 Order at start: lock; the program is wired (documents verified, database opened); configuration, trust root
-and keys agree; the anchor is compared; the spool is drained; the socket appears; dispatching begins. At the
-end: the dispatcher finishes what it holds, no more questions are taken, the database is closed, the lock is
-let go. A thread that dies ends the whole program, because half a controller looks like a whole one to its
-watchers.
+and keys agree; the validation table is none older than the store worked under; the anchor is compared; the
+spool is drained; the socket appears; dispatching begins. At the end: the dispatcher finishes what it holds,
+no more questions are taken, the database is closed, the lock is let go. A thread that dies ends the whole
+program, because half a controller looks like a whole one to its watchers.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ from certificate.keys import PublicKey
 from certificate.log.note import ED25519
 from certificate.statements import Purpose
 from certificate.trust import TrustRoot
+from controller import tables
 from controller.api import webhook
 from controller.api.desk import Desk
 from controller.api.listener import Served, tcp_socket, unix_socket
 from controller.api.routers import routers
 from controller.api.server import application
-from controller.bundles import SignedFiles
 from controller.configuration import Configuration, Lifecycle
 from controller.errors import Code
 from controller.home import Home
@@ -85,6 +85,7 @@ def serve(
     with ExitStack() as at_end:
         at_end.callback(program.store.close)
         check_agreement(program.documents.trust, configuration, keyring)
+        take_up_table(program)
         dispatch = wiring.dispatcher(program)
         desk = desk_of(program, wake=dispatch.wake)
         _report_anchor(program)
@@ -138,6 +139,12 @@ def check_agreement(root: TrustRoot, configuration: Configuration, keyring: Keyr
             )
 
 
+def take_up_table(program: Program) -> None:
+    """The store remembers under which validation table it works. Raises Refused(TABLE_ROLLED_BACK)."""
+    with program.store.transaction() as tx:
+        tables.take_up(tx, program.documents.present_table, now=program.clock())
+
+
 def _require_floors(lifecycle: Lifecycle) -> None:
     for name, floor, least in (
         ("grace_floor", lifecycle.grace_floor, LEAST_GRACE_FLOOR),
@@ -157,9 +164,7 @@ def desk_of(program: Program, *, wake: Callable[[], None]) -> Desk:
         anchor=program.keeper,
         pseudonyms=program.pseudonyms,
         private_text_key=program.keyring.private_text_key,
-        signed_files=SignedFiles(
-            trust_root=program.documents.trust_file, validation_table=program.documents.table_file
-        ),
+        signed_files=program.documents.signed_files,
         source=program.configuration.source.name,
         policy=program.configuration.policy,
         release=program.version,

@@ -17,7 +17,6 @@ from certificate.errors import Code as CertificateCode
 from certificate.errors import Refused
 from certificate.keys import Signer
 from certificate.policy import Policy
-from certificate.statements.validation import ValidationTable
 from controller.boot.command import CommandBoot
 from controller.channels import Route
 from controller.channels.ssh import Endpoint, Patience, SshRoute
@@ -37,6 +36,7 @@ from controller.sources.sql_view import SqlViewSource
 from controller.store.anchor import AnchorKeeper
 from controller.store.engine import open_store
 from controller.store.hosts import Host
+from controller.tables import read_tables
 
 #: Trust root, table and policy have a few kilobytes each.
 MAX_DOCUMENT_BYTES = 1_500_000
@@ -77,16 +77,16 @@ def read_documents(home: Home) -> Documents:
     """What the root key signed, opened under the trust root."""
     trust_file = _read(home.trust_root)
     root = trust.read(trust_file)
-    table_file = _read(home.validation_table)
-    table, table_digest = root.open_statement(table_file, ValidationTable)
+    found = read_tables(home.validation_table, root)
     return Documents(
         trust=root,
         trust_file=trust_file,
         fingerprint=trust.fingerprint(trust_file),
-        table=table.predicate,
-        table_file=table_file,
-        table_digest=table_digest,
+        table=found.present.table,
+        table_file=found.present.file,
+        table_digest=found.present.digest,
         policy=Policy.read(_read(home.verify_policy)),
+        earlier_tables=found.earlier,
     )
 
 

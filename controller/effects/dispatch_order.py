@@ -6,8 +6,11 @@ answer that did not come is not a reason to send again.
 
 from __future__ import annotations
 
+from certificate import envelope as dsse
 from certificate.errors import Refused
 from certificate.messages import DeliveryLine, Execute, SaltedMedium
+from certificate.statements import Order
+from certificate.statements import statement as statements
 from controller.case import Case
 from controller.checkpointing import proof_of
 from controller.dispatch.lease import Lease
@@ -15,6 +18,7 @@ from controller.errors import Code
 from controller.people.travelling import with_order
 from controller.program import Program
 from controller.store import log_rows
+from controller.store.orders import StoredOrder
 
 
 def perform(program: Program, case: Case, *, lease: Lease) -> None:
@@ -52,8 +56,12 @@ def delivery_line(program: Program, case: Case) -> DeliveryLine:
         log_entry=entry.entry.decode(),
         proof=tuple(node.hex() for node in proof.hashes),
         checkpoint=proof.checkpoint_note.decode(),
-        validation=program.documents.table_file.decode(),
+        validation=program.documents.table_named(_table_digest(case.order)).file.decode(),
         approvals=tuple(envelope.decode() for envelope in people.approvals),
         enrolments=tuple(envelope.decode() for envelope in people.enrolments),
         decisions=tuple(envelope.decode() for envelope in people.declarations),
     )
+
+
+def _table_digest(order: StoredOrder) -> str:
+    return statements.read(dsse.read(order.envelope).payload, Order).predicate.plan.validation_digest

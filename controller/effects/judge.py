@@ -1,4 +1,7 @@
-"""Compute the verdict of each medium from the stored order and evidence, and keep it."""
+"""Compute the verdict of each medium from the stored order and evidence, and keep it.
+
+Rule: the table that decides is the one that the order names by digest, never the one in force.
+"""
 
 from __future__ import annotations
 
@@ -40,15 +43,14 @@ def record_of(program: Program, case: Case) -> Record:
     trust = program.documents.trust
     ordered, digest = trust.open_statement(stored.envelope, Order, seq=stored.log_seq)
     seen, _ = trust.open_evidence(kept.envelope, boot_id=stored.boot_id)
+    table = program.documents.table_named(ordered.predicate.plan.validation_digest)
     return Record(
         stored_order=stored,
         order=ordered.predicate,
         order_digest=digest,
         stored_evidence=kept,
         evidence=seen.predicate,
-        verdicts=certify.judge(
-            order=ordered.predicate, evidence=seen.predicate, table=program.documents.table
-        ),
+        verdicts=certify.judge(order=ordered.predicate, evidence=seen.predicate, table=table.table),
     )
 
 

@@ -109,6 +109,15 @@ class CheckpointStored(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
+class ValidationTableTaken(Event):
+    """The store works under this signed validation table from here on, and under no older one again."""
+
+    kind = "validation-table-taken"
+    version: int
+    table_digest: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class SubjectShredded(Event):
     """The key of a subject's private text was destroyed."""
 

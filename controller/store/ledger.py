@@ -184,6 +184,13 @@ def events(
         after_seq = batch[-1].seq
 
 
+def newest(tx: Connection, kind: str) -> LedgerEvent | None:
+    """The last event of this kind; None where there is none. Reads the whole ledger: for a start."""
+    query = select(ledger_event).where(ledger_event.c.kind == kind)
+    row = tx.execute(query.order_by(ledger_event.c.seq.desc()).limit(1)).one_or_none()
+    return None if row is None else _event(row)
+
+
 def export(tx: Connection) -> Iterator[str]:
     """The lines of `ledger.jsonl`, each with its line feed."""
     return (f"{event.line()}\n" for event in events(tx))

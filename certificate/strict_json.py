@@ -22,7 +22,6 @@ MAX_SAFE_INTEGER = 2**53 - 1
 #: A longer literal is refused before Python multiplies it out (quadratic time).
 MAX_INTEGER_DIGITS = 16
 
-_STRING_OR_BRACKET = re.compile(r'"(?:[^"\\]|\\.)*+"|[\[{\]}]', re.DOTALL)
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -39,7 +38,6 @@ def load(data: bytes, *, max_bytes: int, what: str = "document") -> Any:
         raise Malformed(Code.MALFORMED, f"{what} is not UTF-8 at byte {error.start}") from None
     if text.startswith("\ufeff"):
         raise Malformed(Code.MALFORMED, f"{what} begins with a byte order mark")
-    _refuse_depth(text, what)
     decoder = json.JSONDecoder(
         object_pairs_hook=lambda pairs: _object(pairs, what),
         parse_float=lambda literal: _refuse_number(literal, what),
@@ -51,9 +49,13 @@ def load(data: bytes, *, max_bytes: int, what: str = "document") -> Any:
         value, end = decoder.raw_decode(text, start)
     except json.JSONDecodeError as error:
         raise Malformed(Code.MALFORMED, f"{what} is not JSON: {error.msg} at character {error.pos}") from None
+    except RecursionError:
+        raise Malformed(Code.TOO_DEEP, f"{what} nests deeper than {MAX_DEPTH}") from None
     if text[end:].strip(" \t\n\r"):
         raise Malformed(Code.TRAILING_BYTES, f"{what} ends at character {end}, but more follows")
-    _refuse_surrogates(value, what)
+    _refuse_depth(value, what)
+    if "\\u" in text:  # UTF-8 holds no surrogates: only an escape can make one
+        _refuse_surrogates(value, what)
     return value
 
 
@@ -88,18 +90,21 @@ def _integer(literal: str, what: str) -> int:
     return int(literal)
 
 
-def _refuse_depth(text: str, what: str) -> None:
-    """Counts brackets outside strings, so that a deep document never reaches the recursive decoder. A string
-    that does not end is no string here: what follows it is counted too, and the decoder refuses the rest.
+def _refuse_depth(value: Any, what: str) -> None:
+    """Level by level and without recursion. The decoder itself stops a document that nests so deep that it
+    would exhaust the stack, which is far beyond any level that is allowed here.
     """
-    depth = 0
-    for token in _STRING_OR_BRACKET.finditer(text):
-        if token[0] in "[{":
-            depth += 1
-            if depth > MAX_DEPTH:
-                raise Malformed(Code.TOO_DEEP, f"{what} nests deeper than {MAX_DEPTH}")
-        elif token[0] in "]}":
-            depth -= 1
+    level = [value] if isinstance(value, dict | list) else []
+    for _ in range(MAX_DEPTH):
+        level = [
+            member
+            for parent in level
+            for member in (parent.values() if isinstance(parent, dict) else parent)
+            if isinstance(member, dict | list)
+        ]
+        if not level:
+            return
+    raise Malformed(Code.TOO_DEEP, f"{what} nests deeper than {MAX_DEPTH}")
 
 
 def _refuse_surrogates(value: Any, what: str) -> None:

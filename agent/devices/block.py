@@ -3,7 +3,8 @@
 Rules: a drive is claimed before anything is written, and stays claimed until the read-back is over (closing a
 namespace makes udev read it again, and during a sanitize that floods the log with errors; erasure.md, 2.4);
 reads and writes go past the operating system's cache, or a read-back would show what we wrote and not what
-the drive holds (nvme-cli#1320, MAAS LP#1900623). Errors are OSError. Nothing is decided here.
+the drive holds (nvme-cli#1320, MAAS LP#1900623). Part of a read or write is an error. Errors are OSError.
+Nothing is decided here.
 """
 
 from __future__ import annotations
@@ -12,7 +13,10 @@ import errno
 import fcntl
 import mmap
 import os
-from collections.abc import Callable, Mapping
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
 
@@ -72,7 +76,9 @@ class KernelBlockIo:
     """Namespaces as the Linux kernel's block devices, O_EXCL (nobody else holds it) and O_DIRECT (no cache).
 
     Takes the device node of each namespace by nsid; the inventory found them through the controller's own
-    topology, never by name.
+    topology, never by name. Several threads may read and write at once. A descriptor that a thread still uses
+    when the drive is let go is closed by that thread: closed under it, its number could become another file,
+    and the thread would write noise into that.
     """
 
     def __init__(
@@ -82,6 +88,9 @@ class KernelBlockIo:
         self._open_path = open_path
         self._ioctl = ioctl
         self._descriptors: dict[int, int] = {}
+        self._lock = threading.Lock()
+        #: How many threads use each descriptor just now.
+        self._uses: Counter[int] = Counter()
 
     def open_exclusively(self) -> Seen:
         if not self._nodes:
@@ -98,26 +107,22 @@ class KernelBlockIo:
         return Seen.YES
 
     def read(self, nsid: int, offset_bytes: int, length_bytes: int) -> bytes:
-        with mmap.mmap(-1, _aligned(length_bytes)) as buffer:
-            got = os.preadv(self._descriptor(nsid), [memoryview(buffer)[:length_bytes]], offset_bytes)
-            if got != length_bytes:
-                raise OSError(errno.EIO, f"{got} of {length_bytes} bytes read")
-            return buffer[:length_bytes]
+        with self._using(nsid) as descriptor:
+            return _read(descriptor, offset_bytes, length_bytes)
 
     def write(self, nsid: int, offset_bytes: int, data: bytes) -> None:
-        with mmap.mmap(-1, _aligned(len(data))) as buffer:
-            buffer[: len(data)] = data
-            put = os.pwritev(self._descriptor(nsid), [memoryview(buffer)[: len(data)]], offset_bytes)
-            if put != len(data):
-                raise OSError(errno.EIO, f"{put} of {len(data)} bytes written")
+        with self._using(nsid) as descriptor:
+            _write(descriptor, offset_bytes, data)
 
     def read_into(self, nsid: int, offset_bytes: int, buffer: memoryview) -> None:
-        got = os.preadv(self._descriptor(nsid), [buffer], offset_bytes)
+        with self._using(nsid) as descriptor:
+            got = os.preadv(descriptor, [buffer], offset_bytes)
         if got != len(buffer):
             raise OSError(errno.EIO, f"{got} of {len(buffer)} bytes read")
 
     def write_from(self, nsid: int, offset_bytes: int, buffer: memoryview) -> None:
-        put = os.pwritev(self._descriptor(nsid), [buffer], offset_bytes)
+        with self._using(nsid) as descriptor:
+            put = os.pwritev(descriptor, [buffer], offset_bytes)
         if put != len(buffer):
             raise OSError(errno.EIO, f"{put} of {len(buffer)} bytes written")
 
@@ -129,28 +134,55 @@ class KernelBlockIo:
         flags = os.O_RDONLY | os.O_DIRECT | os.O_CLOEXEC
         descriptor = self._open_path(self._nodes[nsid], flags)
         try:
-            with mmap.mmap(-1, _aligned(length_bytes)) as buffer:
-                got = os.preadv(descriptor, [memoryview(buffer)[:length_bytes]], offset_bytes)
-                if got != length_bytes:
-                    raise OSError(errno.EIO, f"{got} of {length_bytes} bytes read")
-                return buffer[:length_bytes]
+            return _read(descriptor, offset_bytes, length_bytes)
         finally:
             os.close(descriptor)
 
     def flush(self) -> None:
-        for descriptor in self._descriptors.values():
-            os.fsync(descriptor)
-            self._ioctl(descriptor, BLKFLSBUF, 0)
+        for nsid in tuple(self._descriptors):
+            with self._using(nsid) as descriptor:
+                os.fsync(descriptor)
+                self._ioctl(descriptor, BLKFLSBUF, 0)
 
     def close(self) -> None:
-        for descriptor in self._descriptors.values():
+        with self._lock:
+            unused = [each for each in self._descriptors.values() if not self._uses[each]]
+            self._descriptors.clear()
+        for descriptor in unused:
             os.close(descriptor)
-        self._descriptors.clear()
 
-    def _descriptor(self, nsid: int) -> int:
-        if nsid not in self._descriptors:
-            raise OSError(errno.EBADF, f"namespace {nsid} is not open")
-        return self._descriptors[nsid]
+    @contextmanager
+    def _using(self, nsid: int) -> Iterator[int]:
+        with self._lock:
+            if nsid not in self._descriptors:
+                raise OSError(errno.EBADF, f"namespace {nsid} is not open")
+            descriptor = self._descriptors[nsid]
+            self._uses[descriptor] += 1
+        try:
+            yield descriptor
+        finally:
+            with self._lock:
+                self._uses[descriptor] -= 1
+                is_let_go = not self._uses[descriptor] and descriptor not in self._descriptors.values()
+            if is_let_go:
+                os.close(descriptor)
+
+
+def _read(descriptor: int, offset_bytes: int, length_bytes: int) -> bytes:
+    # Never closed by hand: an error's traceback may still hold a view of it, and BufferError would hide it.
+    buffer = mmap.mmap(-1, _aligned(length_bytes))
+    got = os.preadv(descriptor, [memoryview(buffer)[:length_bytes]], offset_bytes)
+    if got != length_bytes:
+        raise OSError(errno.EIO, f"{got} of {length_bytes} bytes read")
+    return buffer[:length_bytes]
+
+
+def _write(descriptor: int, offset_bytes: int, data: bytes) -> None:
+    buffer = mmap.mmap(-1, _aligned(len(data)))
+    buffer[: len(data)] = data
+    put = os.pwritev(descriptor, [memoryview(buffer)[: len(data)]], offset_bytes)
+    if put != len(data):
+        raise OSError(errno.EIO, f"{put} of {len(data)} bytes written")
 
 
 def _aligned(length_bytes: int) -> int:

@@ -31,6 +31,11 @@ def little_endian(raw: bytes) -> int:
     return int.from_bytes(raw, "little")
 
 
+def big_endian(raw: bytes) -> int:
+    """An unsigned number, most significant byte first (LUKS2 On-Disk Format 1.1.1, 2.1)."""
+    return int.from_bytes(raw, "big")
+
+
 def ascii_padded(raw: bytes) -> str:
     """Left-justified ASCII, padded with spaces (some drives: zero bytes). Raises ValueError."""
     text = raw.rstrip(b" \x00").decode("ascii")

@@ -2,8 +2,8 @@
 
 Rules: one verb a channel, lines of at most 1 MiB; a refusal is an answer, so the exit code is 0 after it; a
 fault of ours is answered too, as AGENT_FAILED, with exit code 1, and says nothing of its inside; `hello`
-imports neither pydantic nor cryptography, because it is asked often and must start fast: each verb imports
-what it needs.
+imports neither pydantic nor cryptography nor the lines of other verbs, because it is asked often and must
+start fast: each verb imports what it needs.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from __future__ import annotations
 import os
 import select
 import sys
-import traceback
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -20,11 +19,13 @@ from agent.run_directory import RunDirectory, boottime_ms
 from certificate import messages
 from certificate.errors import Code as CertificateCode
 from certificate.errors import Malformed, Refused
-from certificate.messages import Ack, AskInventory, AskStatus, Execute, Follow, Hello, Line, Refusal
+from certificate.messages.greeting import Hello, Refusal
+from certificate.messages.line import Line
 
 if TYPE_CHECKING:
     from agent.tokens import TokenFolder
     from agent.wiring import Launcher
+    from certificate.messages import Ack, AskStatus, Execute, Follow
 
 
 def serve(
@@ -40,6 +41,8 @@ def serve(
     except Refused as refusal:
         return _last_word(answers, refusal, exit_code=0)
     except Exception:
+        import traceback
+
         traceback.print_exc(file=sys.stderr)
         fault = Refused(Code.AGENT_FAILED, "the agent met a fault of its own")
         return _last_word(answers, fault, exit_code=1)
@@ -62,9 +65,14 @@ def _answers(
     data = request.readline(messages.MAX_LINE_BYTES + 1)
     if not data.endswith(b"\n"):
         raise Malformed(CertificateCode.LINE_INVALID, "a request is one line with its line feed")
-    match messages.read_request(data):
-        case Hello() as hello:
-            return [_hello(run, hello)]
+    line = messages.read_request(data)
+    return [_hello(run, line)] if isinstance(line, Hello) else _others(run, line, answers, launcher)
+
+
+def _others(run: RunDirectory, line: Line, answers: BinaryIO, launcher: Launcher | None) -> Iterable[Line]:
+    from certificate.messages import Ack, AskInventory, AskStatus, Execute, Follow
+
+    match line:
         case AskInventory():
             return [_inventory(run)]
         case Execute() as execute:

@@ -14,8 +14,12 @@ from hypothesis import strategies as st
 
 from certificate import messages
 from certificate.errors import Code, Malformed
-from certificate.messages import ANSWERS, REQUESTS, Ack, JournalLine, Line, read_answer, read_request
+from certificate.messages import Ack, JournalLine, Line, read_answer, read_request
 
+REQUESTS, ANSWERS = (
+    tuple(getattr(messages, kind) for kind in kinds.values())
+    for kinds in (messages.REQUESTS, messages.ANSWERS)
+)
 ALL = (*REQUESTS, *ANSWERS)
 TEXT = st.text(alphabet=st.characters(codec="utf-8"), max_size=20)
 
@@ -119,9 +123,14 @@ def test_a_request_is_no_answer_and_an_answer_no_request() -> None:
     assert refusal_of(read_request, answer).code is Code.LINE_INVALID
 
 
-def test_names_are_unique_among_requests_and_among_answers() -> None:
-    for kinds in (REQUESTS, ANSWERS):
-        assert len({kind.name for kind in kinds}) == len(kinds)
+def test_each_kind_is_found_under_the_name_that_its_lines_carry() -> None:
+    for kinds in (messages.REQUESTS, messages.ANSWERS):
+        assert {getattr(messages, kind).name: kind for kind in kinds.values()} == kinds
+
+
+def test_what_is_no_line_is_no_attribute() -> None:
+    with pytest.raises(AttributeError):
+        _ = messages.Nothing
 
 
 @pytest.mark.parametrize(

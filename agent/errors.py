@@ -196,7 +196,7 @@ class Code(RefusalCode):
     )
     IMAGE_INVALID = (
         "IMAGE_INVALID",
-        "The folder is not a simulated drive of this release; make it anew.",
+        "It is no simulated drive and no image of this release; make it anew, or take it out of the folder.",
     )
     HOST_FACTS_INVALID = (
         "HOST_FACTS_INVALID",

@@ -65,7 +65,7 @@ from certificate.statements.order import Anchor
 from certificate.statements.outcome import Claim, Validation
 from certificate.statements.people import DecisionKind
 from certificate.statements.statement import NOT_OBSERVED, PredicateT
-from certificate.statements.vocabulary import Result, Trigger, ValidationDecision
+from certificate.statements.vocabulary import Result, Role, Trigger, ValidationDecision
 from certificate.trust import TrustRoot
 
 NO_WITNESS = "no witness: the operator could show others another log"
@@ -322,9 +322,13 @@ def _require_validation(bundle: Bundle, said: Outcome, obeyable: Obeyable, root:
     if validation.decided_by != "not_applicable":
         if decided is not ValidationDecision.ESCALATE:
             raise Untrusted(Code.EVIDENCE_MISMATCH, f"a person decided where the table says {decided.value}")
-        _require_person(bundle, said, validation, root)
+        validator = (_require_person(bundle, said, validation, root), Role.OPERATOR)
     elif decided is not ValidationDecision.ACCEPT:
         raise Untrusted(Code.EVIDENCE_MISMATCH, f"the validation table says {decided.value}, not accept")
+    else:
+        validator = (said.issuer, Role.ISSUER)
+    if (validation.validated_by, validation.role) != validator:
+        raise Untrusted(Code.EVIDENCE_MISMATCH, "the outcome says that somebody else validated it")
 
 
 def _table_decision(said: Outcome, obeyable: Obeyable) -> ValidationDecision:
@@ -340,8 +344,8 @@ def _table_decision(said: Outcome, obeyable: Obeyable) -> ValidationDecision:
     )
 
 
-def _require_person(bundle: Bundle, said: Outcome, validation: Validation, root: TrustRoot) -> None:
-    """A person who neither requested nor approved said `accept` to exactly this evidence."""
+def _require_person(bundle: Bundle, said: Outcome, validation: Validation, root: TrustRoot) -> str:
+    """Who said `accept` to exactly this evidence, and neither requested nor approved: the fingerprint."""
     found = (text.encode() for text in bundle.decisions)
     data = next((each for each in found if dsse.read(each).payload_digest == validation.decided_by), None)
     if data is None:
@@ -355,6 +359,7 @@ def _require_person(bundle: Bundle, said: Outcome, validation: Validation, root:
         raise Untrusted(
             Code.APPROVALS_MISSING, "who accepted the result had requested or approved the erasure"
         )
+    return decision.operator
 
 
 def _approvers(bundle: Bundle) -> set[str]:

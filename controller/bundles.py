@@ -22,7 +22,8 @@ from certificate.statements import statement as statements
 from controller import tables
 from controller.errors import Code
 from controller.people.travelling import with_order
-from controller.store import deprovisions, evidence, log_rows, orders, outcomes, tenancies
+from controller.store import decisions, deprovisions, evidence, log_rows, orders, outcomes, tenancies
+from controller.store.decisions import StoredDecision
 from controller.store.evidence import StoredEvidence
 from controller.store.log_rows import StoredCheckpoint
 from controller.store.orders import StoredOrder
@@ -76,7 +77,14 @@ def assemble(tx: Connection, stored: StoredOutcome, files: SignedFiles) -> Assem
         Document.SUMMARY: summary_seq,
         Document.ALLOCATION: None if allocation is None else allocation.log_seq,
     }
-    people = with_order(tx, trust.read(files.trust_root), order)
+    accepted = _acceptance(tx, stored)
+    people = with_order(
+        tx,
+        trust.read(files.trust_root),
+        order,
+        validator=None if accepted is None else accepted.keyid,
+    )
+    decided = () if accepted is None else (accepted.envelope,)
     bundle = Bundle(
         format=MEDIA_TYPE,
         outcome=outcome_envelope.decode(),
@@ -85,7 +93,9 @@ def assemble(tx: Connection, stored: StoredOutcome, files: SignedFiles) -> Assem
         order=order.envelope.decode(),
         validation=files.table_named(_ordered(order).plan.validation_digest).decode(),
         approvals=tuple(envelope.decode() for envelope in people.approvals),
-        decisions=tuple(envelope.decode() for envelope in (*people.enrolments, *people.declarations)),
+        decisions=tuple(
+            envelope.decode() for envelope in (*people.enrolments, *people.declarations, *decided)
+        ),
         allocation=None if allocation is None else allocation.envelope.decode(),
         proofs=tuple(
             LogProof(document=document, proof=_proof(tx, seq, checkpoint))
@@ -103,6 +113,8 @@ def _parts(
     if stored.envelope is None or stored.log_seq is None:
         raise Refused(Code.CERTIFICATE_NOT_READY, f"{stored.id} is not signed yet")
     predicate = statements.read(stored.payload, Outcome).predicate
+    if predicate.order == "not_applicable":
+        raise Refused(Code.CERTIFICATE_NOT_READY, f"{stored.id} names no order")
     order = orders.load(tx, predicate.order)
     seen = evidence.of_order(tx, order.id)
     if seen is None:
@@ -111,6 +123,14 @@ def _parts(
     if checkpoint is None or checkpoint.size <= stored.log_seq:
         raise Refused(Code.CERTIFICATE_NOT_READY, f"no checkpoint covers {stored.id} yet")
     return order, stored.envelope, stored.log_seq, seen, checkpoint
+
+
+def _acceptance(tx: Connection, stored: StoredOutcome) -> StoredDecision | None:
+    """The decision of the person who accepted the result, where the outcome names one."""
+    validation = statements.read(stored.payload, Outcome).predicate.validation
+    if validation == "not_applicable" or validation.decided_by == "not_applicable":
+        return None
+    return decisions.load(tx, validation.decided_by)
 
 
 def _ordered(order: StoredOrder) -> Order:

@@ -18,14 +18,13 @@ import hashlib
 from dataclasses import dataclass
 from datetime import datetime
 
-from certificate import assurance
+from certificate import assurance, outcome_words
 from certificate.identifiers import OutcomeId
 from certificate.statements.evidence import Command, Evidence, Markers, MediumEvidence, Residue
 from certificate.statements.medium import Medium
 from certificate.statements.order import Anchor, Order
 from certificate.statements.outcome import (
     Claim,
-    CryptographicErase,
     Custody,
     Outcome,
     Sanitization,
@@ -38,16 +37,16 @@ from certificate.statements.validation import ValidationTable
 from certificate.statements.vocabulary import (
     DeviceClass,
     Escrow,
-    MarkerReading,
     ResidueName,
     ResidueState,
     Result,
+    Role,
     Technique,
     ValidationDecision,
     WhatBecame,
 )
+from controller.people.acceptance import Acceptance
 
-CRYPTOGRAPHIC_TECHNIQUES = frozenset({Technique.NVME_SANITIZE_CRYPTO})
 NOT_APPLICABLE: NotApplicable = "not_applicable"
 
 
@@ -59,6 +58,8 @@ class Verdict:
     claim: Claim
     #: not_applicable unless the claim is `erased`.
     decision: ValidationDecision | NotApplicable
+    #: The person who accepted what the table escalates; None where the table itself decided.
+    accepted_by: Acceptance | None = None
 
     @property
     def is_accepted(self) -> bool:
@@ -130,20 +131,23 @@ def make_outcome(
         order=order.order,
         order_digest=order_digest,
         evidence_digest=evidence_digest,
-        destroy_decision=NOT_APPLICABLE,
+        destruction=NOT_APPLICABLE,
         host_commitment=order.host.commitment,
         medium=seen.medium,
         media_kind=next(each.kind for each in order.plan.media if each.commitment == verdict.commitment),
         custody=custody,
+        destination=outcome_words.destination(verdict.claim),
         claim=verdict.claim,
         boot_trust=order.boot_trust,
         observer=evidence.observer,
         agent_keyid=evidence.agent_keyid,
         attestation=NOT_OBSERVED,
         sanitization=_sanitization(seen, order=order, evidence=evidence),
-        cryptographic_erase=_cryptographic_erase(order=order, verdict=verdict),
-        verification=_verification(seen),
-        validation=_validation(order=order, verdict=verdict, decided_at=decided_at),
+        cryptographic_erase=outcome_words.cryptographic_erases(
+            seen, escrow=NOT_OBSERVED if order.escrow == NOT_OBSERVED else Escrow(order.escrow)
+        ),
+        verification=_verification(seen, agent_keyid=evidence.agent_keyid),
+        validation=_validation(order=order, verdict=verdict, issuer=issue.issuer, decided_at=decided_at),
         gdpr_art28_3_g=Seen.that(verdict.claim.result is Result.ERASED),
     )
     subjects = (subject("evidence.dsse.json", evidence_file_digest), subject("medium", verdict.commitment))
@@ -203,8 +207,7 @@ def _seen(order: Order, evidence: Evidence, commitment: str) -> MediumEvidence:
         medium=Medium(
             commitment=commitment,
             transport=planned.transport,
-            # The format knows no "not observed" here; the weakest class claims least.
-            device_class=DeviceClass.IMAGE_FILE,
+            device_class=DeviceClass.NOT_OPENED,
             manufacturer=NOT_OBSERVED,
             model=NOT_OBSERVED,
             firmware=NOT_OBSERVED,
@@ -257,6 +260,7 @@ def _sanitization(seen: MediumEvidence, *, order: Order, evidence: Evidence) -> 
         commands=seen.commands,
         started_at=seen.commands[0].started_at if seen.commands else NOT_OBSERVED,
         finished_at=seen.commands[-1].finished_at if seen.commands else NOT_OBSERVED,
+        standard=outcome_words.clause(seen),
         fallback_from=before,
         unaddressed_areas=seen.unaddressed_areas,
         errors=seen.errors,
@@ -264,45 +268,34 @@ def _sanitization(seen: MediumEvidence, *, order: Order, evidence: Evidence) -> 
     )
 
 
-def _cryptographic_erase(*, order: Order, verdict: Verdict) -> CryptographicErase | NotApplicable:
-    """What SP 800-88r2, 3.2 asks: a drive does not tell most of it, and then nobody observed it."""
-    if verdict.claim.technique not in CRYPTOGRAPHIC_TECHNIQUES:
-        return NOT_APPLICABLE
-    return CryptographicErase(
-        key_scope=NOT_OBSERVED,
-        algorithm=NOT_OBSERVED,
-        strength_bits=NOT_OBSERVED,
-        key_origin=NOT_OBSERVED,
-        escrow=NOT_OBSERVED if order.escrow == NOT_OBSERVED else Escrow(order.escrow),
-        module_validation=NOT_OBSERVED,
-        vendor_assertion_digest=NOT_OBSERVED,
-    )
-
-
-def _verification(seen: MediumEvidence) -> Verification:
+def _verification(seen: MediumEvidence, *, agent_keyid: str) -> Verification:
     last: Command | None = seen.commands[-1] if seen.commands else None
     log = last.status_log_after if last is not None else NOT_OBSERVED
     return Verification(
+        verified_by=agent_keyid,
+        role=Role.AGENT,
         status_log_digest=NOT_OBSERVED
-        if log == NOT_OBSERVED
+        if log in (NOT_OBSERVED, NOT_APPLICABLE)
         else hashlib.sha256(bytes.fromhex(log)).hexdigest(),
         markers_committed=seen.markers.committed_count,
-        markers_as_expected=sum(
-            marker.reading_after in (MarkerReading.PSEUDORANDOM, MarkerReading.AS_OVERWRITTEN)
-            for marker in seen.markers.markers
-        ),
+        markers_as_expected=outcome_words.markers_as_expected(seen),
         read_back=seen.read_back,
     )
 
 
-def _validation(*, order: Order, verdict: Verdict, decided_at: datetime) -> Validation | NotApplicable:
+def _validation(
+    *, order: Order, verdict: Verdict, issuer: str, decided_at: datetime
+) -> Validation | NotApplicable:
     if verdict.decision == NOT_APPLICABLE:
         return NOT_APPLICABLE
     if not verdict.is_accepted:
         raise ValueError("an outcome says `erased` only once it is accepted")
+    person = verdict.accepted_by
     return Validation(
         decision=ValidationDecision(verdict.decision),
         table_digest=order.plan.validation_digest,
-        decided_by=NOT_APPLICABLE,
-        decided_at=decided_at,
+        decided_by=NOT_APPLICABLE if person is None else person.decision,
+        validated_by=issuer if person is None else person.keyid,
+        role=Role.ISSUER if person is None else Role.OPERATOR,
+        decided_at=decided_at if person is None else person.decided_at,
     )

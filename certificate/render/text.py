@@ -94,7 +94,7 @@ def _what(verified: Verified, serial: str | None) -> Iterator[tuple[str, str]]:
     outcome, medium = verified.outcome, verified.outcome.medium
     size = medium.capacity_bytes
     words = [
-        medium.transport.value,
+        str(medium.transport),
         str(medium.manufacturer),
         str(medium.model),
         f"firmware {medium.firmware}",
@@ -108,8 +108,9 @@ def _what(verified: Verified, serial: str | None) -> Iterator[tuple[str, str]]:
         yield "serial", f"{serial} (opened by the annex)"
     yield "host", f"{outcome.host_commitment[:16]}..., class of data {outcome.custody.data_class}"
     yield "deprovision", f"{outcome.deprovision}, attempt {outcome.attempt}"
-    done = outcome.sanitization.finished_at
-    yield "finished", done if isinstance(done, str) else time_text(done)
+    if outcome.sanitization != "not_applicable":
+        done = outcome.sanitization.finished_at
+        yield "finished", done if isinstance(done, str) else time_text(done)
 
 
 def _claimed(verified: Verified) -> Iterator[tuple[str, str]]:
@@ -138,12 +139,16 @@ def _known(verified: Verified) -> Iterator[tuple[str, str]]:
             "status log",
             f"{command.status_log_before[:16]}... before, {command.status_log_after[:16]}... after",
         )
-    changed = outcome.verification.markers_as_expected
-    yield "markers", f"{outcome.verification.markers_committed} committed before, {changed} as expected after"
+    if outcome.verification != "not_applicable":
+        changed = outcome.verification.markers_as_expected
+        yield (
+            "markers",
+            f"{outcome.verification.markers_committed} committed before, {changed} as expected after",
+        )
     for reason in claim.reasons:
         yield "weaker by", reason
-    start = f"{outcome.boot_trust.value}, as the provider declares"
-    yield "started from", f"{start}; observed {outcome.observer.value}"
+    start = f"{outcome.boot_trust}, as the provider declares"
+    yield "started from", f"{start}; observed {outcome.observer}"
 
 
 def _not_covered(verified: Verified) -> Iterator[tuple[str, str]]:

@@ -26,7 +26,7 @@ class Medium(Model):
     """One medium. The serial, EUI and NGUID stand in the annex; here only their salted commitment."""
 
     commitment: Digest
-    transport: Transport
+    transport: Transport | NotObserved
     device_class: DeviceClass
     manufacturer: Word | NotObserved
     model: Word | NotObserved

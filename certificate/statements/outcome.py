@@ -2,23 +2,26 @@
 
 It names order and evidence by digest, and its claim counts only if `assurance` computes the same one from
 that evidence. `subject[0]` is the evidence file, `subject[1]` the medium's commitment. A medium that left by
-*destroy* names a decision instead of evidence. Fields follow NIST SP 800-88r2, section 4.6 and appendix C, as
-far as that text could be had (docs/tested.md): plain serials, names, mail and addresses never appear.
+*destroy* names what two operators attested (`Destruction`) instead of an order and evidence; its one subject
+is the medium. An outcome tells of an attempt or of a destruction, never of both and never of neither. Fields
+follow NIST SP 800-88r2, section 4.6 and appendix C, as far as that text could be had (docs/tested.md): plain
+serials, names, mail and addresses never appear; people are keys and roles, a place is `custody.site_ref`.
 """
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from certificate.identifiers import DeprovisionId, OrderId, OutcomeId
 from certificate.statements.evidence import Command, Layer, ReadBack, Tool
-from certificate.statements.medium import Medium
+from certificate.statements.medium import MAX_LAYERS, Medium
 from certificate.statements.order import Anchor
 from certificate.statements.statement import (
     CodeWord,
     Count,
+    Day,
     Digest,
     KeyId,
     Model,
@@ -32,15 +35,20 @@ from certificate.statements.statement import (
 )
 from certificate.statements.vocabulary import (
     BootTrust,
+    Destination,
+    DestroyMethod,
     Escrow,
     Grade,
     MediaKind,
     Method,
     Observer,
     Result,
+    Role,
     Technique,
     ValidationDecision,
 )
+
+_NOT_APPLICABLE: NotApplicable = "not_applicable"
 
 
 class Claim(Model):
@@ -77,6 +85,8 @@ class Sanitization(Model):
     commands: tuple[Command, ...]
     started_at: UtcSeconds | NotObserved
     finished_at: UtcSeconds | NotObserved
+    #: Standard and clause of the technique that was used (`outcome_words.CLAUSES`); not_applicable for none.
+    standard: Word | NotApplicable
     #: Techniques of the plan that came before the one that was used, and failed.
     fallback_from: tuple[Technique, ...]
     unaddressed_areas: tuple[Word, ...]
@@ -85,7 +95,9 @@ class Sanitization(Model):
 
 
 class CryptographicErase(Model):
-    """SP 800-88r2, 3.2: what an organisation must know before it trusts a cryptographic erase."""
+    """SP 800-88r2, 3.2: what an organisation must know before it trusts a cryptographic erase. One for the
+    medium's own keys, one for each encryption layer whose keys were destroyed.
+    """
 
     key_scope: Word | NotObserved
     algorithm: Word | NotObserved
@@ -99,6 +111,9 @@ class CryptographicErase(Model):
 class Verification(Model):
     """SP 800-88r2, 4.5.1: that the technique ran to its end and did what it should."""
 
+    #: The agent's key: who looked, and signed what was seen.
+    verified_by: KeyId
+    role: Role
     status_log_digest: Digest | NotObserved
     markers_committed: Count
     markers_as_expected: Count
@@ -112,39 +127,92 @@ class Validation(Model):
     table_digest: Digest
     #: Digest of a person's `decision: validate`; not_applicable where the table decided.
     decided_by: Digest | NotApplicable
+    #: The person's key, or the issuer's where the table decided.
+    validated_by: KeyId
+    role: Role
     decided_at: UtcSeconds
+
+
+class Attested(Model):
+    """What two operators say of a medium that left its host. The `on` of their decisions is the digest of
+    exactly these fields (`canonical_digest`), so that no decision serves another medium, day or document.
+    """
+
+    medium: Digest
+    method: DestroyMethod
+    destroyed_on: Day
+    #: The destroyer's own record, which stays with the provider.
+    document_digest: Digest
+    #: Of all that both were shown: who did it, where, who saw it. Private text; bound here, never published.
+    shown_digest: Digest
+
+
+class Destruction(Model):
+    """SP 800-88r2, 3.1.3: a medium that no longer exists, as people attest."""
+
+    attested: Attested
+    #: Digests of the decisions' payloads, ascending; of different operators (`verify`).
+    decisions: Annotated[tuple[Digest, ...], Field(min_length=2, max_length=16)]
 
 
 class Outcome(Predicate):
     statement_name: ClassVar[str] = "outcome"
 
     outcome: OutcomeId
-    deprovision: DeprovisionId
-    attempt: Annotated[int, Field(ge=1)]
+    #: not_applicable for a destroyed medium that left under no deprovision.
+    deprovision: DeprovisionId | NotApplicable
+    attempt: Annotated[int, Field(ge=1)] | NotApplicable
     issuer: KeyId
     #: Counts the issuer's outcomes without gaps.
     issuer_seq: Count
     anchor: Anchor
+    #: An earlier outcome on the same medium, by digest of its payload.
     supersedes: Digest | NotApplicable
-    order: OrderId
-    order_digest: Digest
-    #: not_applicable for method destroy only, which names `destroy_decision` instead.
+    #: These three are not_applicable for a destroyed medium only, which names `destruction` instead.
+    order: OrderId | NotApplicable
+    order_digest: Digest | NotApplicable
     evidence_digest: Digest | NotApplicable
-    destroy_decision: Digest | NotApplicable
+    destruction: Destruction | NotApplicable
     host_commitment: Digest
     medium: Medium
     #: SP 800-88r2, 4.6: media type, in the words of the validation table.
     media_kind: MediaKind | NotObserved
     custody: Custody
+    destination: Destination | NotObserved
     claim: Claim
-    boot_trust: BootTrust
-    observer: Observer
+    boot_trust: BootTrust | NotApplicable
+    observer: Observer | NotApplicable
     agent_keyid: KeyId | NotApplicable
     attestation: Word | NotObserved
-    sanitization: Sanitization
-    cryptographic_erase: CryptographicErase | NotApplicable
-    verification: Verification
-    #: not_applicable unless the result is erased.
+    sanitization: Sanitization | NotApplicable
+    cryptographic_erase: Annotated[tuple[CryptographicErase, ...], Field(max_length=1 + MAX_LAYERS)]
+    verification: Verification | NotApplicable
+    #: not_applicable unless the result is erased, and for a destroyed medium.
     validation: Validation | NotApplicable
     #: Supports the processor's duty of GDPR, article 28(3)(g).
     gdpr_art28_3_g: Seen
+
+    @model_validator(mode="after")
+    def _tells_of_one_thing(self) -> Self:
+        """An attempt names all of these, a destruction none."""
+        of_an_attempt: tuple[object, ...] = (
+            self.attempt,
+            self.order,
+            self.order_digest,
+            self.evidence_digest,
+            self.boot_trust,
+            self.observer,
+            self.agent_keyid,
+            self.sanitization,
+            self.verification,
+        )
+        is_destroyed = self.destruction != _NOT_APPLICABLE
+        if {each == _NOT_APPLICABLE for each in of_an_attempt} != {is_destroyed}:
+            raise ValueError("an outcome tells of an attempt or of a destruction, whole")
+        if not is_destroyed and self.deprovision == _NOT_APPLICABLE:
+            raise ValueError("an attempt is of a deprovision")
+        if is_destroyed != (self.claim.method is Method.DESTROY):
+            raise ValueError("only a destruction claims method destroy")
+        if is_destroyed and (self.validation, self.cryptographic_erase) != (_NOT_APPLICABLE, ()):
+            raise ValueError("no table validates a destruction, and no key was erased by it")
+        return self

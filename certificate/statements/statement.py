@@ -74,6 +74,8 @@ def time_text(value: datetime) -> str:
 
 
 UtcSeconds = Annotated[datetime, BeforeValidator(_read_time), PlainSerializer(time_text, return_type=str)]
+#: A day as people attest one, without a time of day.
+Day = Annotated[str, StringConstraints(pattern=r"^[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])$")]
 #: SHA-256, 64 lower-case hexadecimal digits.
 Digest = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 #: 128 random bits, 32 lower-case hexadecimal digits.

@@ -1,7 +1,9 @@
 """Summary: one host. Every medium, every other place that may hold data, and what became of each.
 
-A host's claim is its worst medium's. A name of `ResidueName` may not be missing (`assurance.summarise` holds
-that).
+A host's claim is its worst medium's, and a medium that left with data nobody erased counts as `inconclusive`
+(decisions/0010): a host with an open exception may go back to work, and is never called `erased`. A medium
+that was tried, failed and then left stands here once, as what became of it. A name of `ResidueName` may not
+be missing.
 """
 
 from __future__ import annotations
@@ -21,9 +23,9 @@ from certificate.statements.vocabulary import ResidueName, WhatBecame
 class MediumSummary(Model):
     commitment: Digest
     became: WhatBecame
-    #: Digest of the outcome's payload; not_applicable for an open exception.
+    #: Digest of the newest outcome's payload, a failure's too; not_applicable where nothing was tried.
     outcome_digest: Digest | NotApplicable
-    #: Digest of the decision by which the medium left; not_applicable where it did not.
+    #: Digest of one of the two decisions by which the medium left; not_applicable where it did not.
     decision_digest: Digest | NotApplicable
 
 
@@ -39,7 +41,8 @@ class Summary(Predicate):
     residue: tuple[Residue, ...]
     claim: Claim
     ended_at: UtcSeconds
-    order_digests: tuple[Digest, ...]
+    #: Of every attempt whose order was dispatched, oldest first; the last one is the summary's own.
+    order_digests: Annotated[tuple[Digest, ...], Field(min_length=1, max_length=1000)]
 
     @model_validator(mode="after")
     def _names_every_place(self) -> Self:

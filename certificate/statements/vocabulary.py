@@ -111,6 +111,8 @@ class DeviceClass(StrEnum):
     PHYSICAL = "physical"
     EMULATED = "emulated"
     IMAGE_FILE = "image_file"
+    #: No driver of ours ever opened it: a drive that did not answer, or that left and was destroyed.
+    NOT_OPENED = "not_opened"
 
 
 class Transport(StrEnum):
@@ -205,6 +207,36 @@ class HostFactKind(StrEnum):
     MAC_SERIAL = "mac_serial"
     PROVISIONING_UDID = "provisioning_udid"
     ECID = "ecid"
+
+
+class Destination(StrEnum):
+    """SP 800-88r2, 4.6: where the medium goes afterwards. Undecided for a failure: `not_observed`."""
+
+    #: It stays where it is, and the host goes back to provisioning.
+    STAYS_IN_HOST = "stays_in_host"
+    DESTROYED = "destroyed"
+
+
+class DestroyMethod(StrEnum):
+    """How a medium was physically destroyed (SP 800-88r2, 3.1.3). IEEE 2883 no longer counts shredding and
+    pulverizing for modern media, so whoever reads decides whether the word suffices.
+    """
+
+    DISINTEGRATE = "disintegrate"
+    INCINERATE = "incinerate"
+    MELT = "melt"
+    PULVERIZE = "pulverize"
+    SHRED = "shred"
+
+
+class Role(StrEnum):
+    """SP 800-88r2, 4.6: the title of who verified or validated. People are keys here, never names."""
+
+    #: Software in the erase environment, whose key signed the evidence.
+    AGENT = "agent"
+    #: The controller, applying the signed validation table.
+    ISSUER = "issuer"
+    OPERATOR = "operator"
 
 
 class WhatBecame(StrEnum):

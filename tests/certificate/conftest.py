@@ -29,6 +29,7 @@ from certificate.log import merkle
 from certificate.log.checkpoint import Checkpoint
 from certificate.log.entry import Entry, LogKind
 from certificate.log.proof import Proof
+from certificate.outcome_words import CLAUSES
 from certificate.statements import (
     Absence,
     Allocation,
@@ -49,7 +50,7 @@ from certificate.statements import (
     subject,
 )
 from certificate.statements.statement import Model
-from certificate.statements.vocabulary import ResidueName
+from certificate.statements.vocabulary import ResidueName, Technique
 from certificate.trust import EraseImage, TrustRoot
 
 NOW = datetime(2026, 11, 22, 10, 0, 0, tzinfo=UTC)
@@ -473,11 +474,12 @@ def build_outcome(order: Order | None = None, evidence: Evidence | None = None, 
         order=obeyed.order,
         order_digest=sign_order(obeyed).payload_digest,
         evidence_digest=sign_evidence(seen).payload_digest,
-        destroy_decision="not_applicable",
+        destruction="not_applicable",
         host_commitment=obeyed.host.commitment,
         medium=medium_fields(),
         media_kind="self_encrypting_nvme",
         custody=CUSTODY,
+        destination="stays_in_host",
         claim=claim_fields(),
         boot_trust=obeyed.boot_trust.value,
         observer=obeyed.observer.value,
@@ -488,21 +490,26 @@ def build_outcome(order: Order | None = None, evidence: Evidence | None = None, 
             "commands": [command_fields()],
             "started_at": "2026-11-22T10:00:20Z",
             "finished_at": "2026-11-22T10:00:23Z",
+            "standard": CLAUSES[Technique.NVME_SANITIZE_CRYPTO],
             "fallback_from": [],
             "unaddressed_areas": [],
             "errors": [],
             "tool": TOOL,
         },
-        cryptographic_erase={
-            "key_scope": "not_observed",
-            "algorithm": "not_observed",
-            "strength_bits": "not_observed",
-            "key_origin": "not_observed",
-            "escrow": "unknown",
-            "module_validation": "not_observed",
-            "vendor_assertion_digest": "not_observed",
-        },
+        cryptographic_erase=[
+            {
+                "key_scope": "media keys of the whole device, unallocated capacity included",
+                "algorithm": "not_observed",
+                "strength_bits": "not_observed",
+                "key_origin": "not_observed",
+                "escrow": "unknown",
+                "module_validation": "not_observed",
+                "vendor_assertion_digest": "not_observed",
+            }
+        ],
         verification={
+            "verified_by": KEYS.agent.public.keyid,
+            "role": "agent",
             "status_log_digest": hashlib.sha256(STATUS_AFTER).hexdigest(),
             "markers_committed": 3,
             "markers_as_expected": 3,
@@ -512,6 +519,8 @@ def build_outcome(order: Order | None = None, evidence: Evidence | None = None, 
             "decision": "accept",
             "table_digest": obeyed.plan.validation_digest,
             "decided_by": "not_applicable",
+            "validated_by": KEYS.issuer.public.keyid,
+            "role": "issuer",
             "decided_at": "2026-11-22T10:00:40Z",
         },
         gdpr_art28_3_g="yes",

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from certificate import outcome_words
 from certificate import trust as trust_module
 from certificate.assurance import judge, what_became
 from certificate.bundle import MEDIA_TYPE, Bundle, Document, LogProof
@@ -20,7 +21,7 @@ from certificate.envelope import Envelope
 from certificate.log.entry import LogKind
 from certificate.policy import Policy
 from certificate.statements import Evidence, Order
-from certificate.statements.vocabulary import Result
+from certificate.statements.vocabulary import Escrow, Result
 from certificate.trust import TrustRoot
 
 Change = tuple[str, Any]
@@ -132,10 +133,15 @@ class Story:
             ("sanitization.errors", list(entry.errors)),
             ("verification.status_log_digest", tools["digest_of_hex"](log_after)),
             ("verification.markers_committed", entry.markers.committed_count),
-            ("verification.markers_as_expected", 0),
+            ("verification.markers_as_expected", outcome_words.markers_as_expected(entry)),
+            ("sanitization.standard", outcome_words.clause(entry)),
+            ("cryptographic_erase", [dumped(key) for key in keys_erased(order, entry)]),
             ("validation", validation),
         ]
         outcome = self._altered(outcome, computed + self.outcome_changes)
+        if "destination" not in dict(self.outcome_changes):
+            goes_to = str(outcome_words.destination(outcome.claim))
+            outcome = tools["altered"](outcome, "destination", goes_to)
         outcome_envelope = tools["signed_outcome"](
             outcome, evidence_envelope.write(), self.signers.get("outcome", keys.issuer)
         )
@@ -188,6 +194,11 @@ class Story:
             ),
             trust_roots=(root,),
         )
+
+
+def keys_erased(order: Order, entry: Any) -> Any:
+    escrow = order.escrow if order.escrow == "not_observed" else Escrow(order.escrow)
+    return outcome_words.cryptographic_erases(entry, escrow=escrow)
 
 
 def dumped(model: Any) -> Any:

@@ -215,10 +215,6 @@ def test_evidence_of_another_digest_than_named_is_refused(story: Story) -> None:
     refused(story.said("evidence_digest", "00" * 32), Code.SUBJECT_MISMATCH, "other evidence")
 
 
-def test_a_destroyed_medium_is_not_verified_by_this_release(story: Story) -> None:
-    refused(story.said("evidence_digest", "not_applicable"), Code.UNSUPPORTED)
-
-
 # --- 5: one story ---
 
 
@@ -277,8 +273,16 @@ def test_an_outcome_whose_second_subject_is_another_medium_is_refused(
         ("verification.status_log_digest", "00" * 32, "status log"),
         ("verification.markers_committed", 99, "markers"),
         ("verification.markers_as_expected", 4, "markers"),
-        ("verification.bytes_read", 512, "read-back"),
-        ("verification.mismatch_bytes", 0, "mismatch"),
+        ("verification.markers_as_expected", 2, "markers as expected"),
+        ("verification.verified_by", "SHA256:" + "A" * 43, "verifier"),
+        ("verification.role", "operator", "verifier"),
+        ("verification.read_back", "not_observed", "read-back"),
+        ("sanitization.standard", "another", "standard"),
+        ("destination", "not_observed", "destination"),
+        ("media_kind", "nvme", "kind of medium"),
+        ("cryptographic_erase", [], "keys"),
+        ("cryptographic_erase.0.escrow", "none", "keys"),
+        ("cryptographic_erase.0.strength_bits", 256, "keys"),
     ],
 )
 def test_an_outcome_that_tells_what_the_evidence_does_not_is_refused(
@@ -300,7 +304,6 @@ def test_an_outcome_over_evidence_that_does_not_speak_of_its_medium_is_refused(s
     ("path", "value"),
     [
         ("claim.grade", "device-attested"),
-        ("claim.method", "destroy"),
         ("claim.technique", "nvme_sanitize_block"),
         ("claim.limits", ["It is all fine."]),
         ("claim.reasons", ["NO_MARKERS"]),
@@ -354,6 +357,8 @@ def accepted(story: Story, **changes: Any) -> dict[str, Any]:
         "decision": "accept",
         "table_digest": story.envelopes["validation"].payload_digest,
         "decided_by": "not_applicable",
+        "validated_by": story.tools["keys"].issuer.public.keyid,
+        "role": "issuer",
         "decided_at": "2026-11-22T10:00:40Z",
     } | changes
 
@@ -396,9 +401,11 @@ def by_person(story: Story, tools: dict[str, Any], **changes: Any) -> Story:
         "issued_at": "2026-11-22T10:00:35Z",
         "effective_at": "2026-11-22T10:00:35Z",
     }
-    decision = tools["make_decision"](changes.pop("operator", tools["keys"].alice), **(fields | changes))
+    operator = changes.pop("operator", tools["keys"].alice)
+    decision = tools["make_decision"](operator, **(fields | changes))
     story.decisions = (decision,)
-    return story.said("validation", accepted(story, decided_by=decision.payload_digest))
+    person = {"validated_by": operator.public.keyid, "role": "operator"}
+    return story.said("validation", accepted(story, decided_by=decision.payload_digest, **person))
 
 
 def test_a_person_may_accept_what_the_table_escalates(story: Story, tools: dict[str, Any]) -> None:
@@ -426,6 +433,23 @@ def test_a_decision_on_something_else_accepts_nothing(
 def test_who_approved_the_erasure_may_not_accept_its_result(story: Story, tools: dict[str, Any]) -> None:
     approved(story.tabled("rows.0.decision", "escalate"), tools)
     refused(by_person(story, tools), Code.APPROVALS_MISSING, "who accepted the result")
+
+
+@pytest.mark.parametrize("wrong", [{"role": "issuer"}, {"validated_by": "SHA256:" + "A" * 43}])
+def test_who_validated_is_who_decided(story: Story, tools: dict[str, Any], wrong: dict[str, str]) -> None:
+    story = by_person(story, tools)
+    for name, value in wrong.items():
+        story.said(f"validation.{name}", value)
+    refused(story, Code.EVIDENCE_MISMATCH, "validated")
+
+
+@pytest.mark.parametrize("wrong", [{"role": "operator"}, {"validated_by": "SHA256:" + "A" * 43}])
+def test_what_the_table_accepted_no_person_is_said_to_have_validated(
+    story: Story, wrong: dict[str, str]
+) -> None:
+    for name, value in wrong.items():
+        story.said(f"validation.{name}", value)
+    refused(story, Code.EVIDENCE_MISMATCH, "validated")
 
 
 def test_a_stranger_may_not_accept_a_result(story: Story, tools: dict[str, Any]) -> None:

@@ -1,0 +1,534 @@
+"""Layers on a drive in memory: found wherever they start, destroyed whole, caught when a piece survives."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import random
+import struct
+import zlib
+from collections.abc import Callable
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from agent.errors import Code
+from agent.techniques import luks
+from agent.techniques.luks import FoundLayer
+from certificate.errors import Malformed
+from certificate.messages import NamespaceReport
+from certificate.statements.statement import Seen
+from certificate.statements.vocabulary import LayerKind
+from tests import luks_image
+
+MIB = 1 << 20
+SIZE = 40 * MIB
+
+
+class MemoryDisk:
+    """One namespace or several in memory. `unreadable` and `unwritable`: byte places whose block fails;
+    `lost`: a write that touches such a place is acknowledged and not done there.
+    """
+
+    def __init__(self, *sizes: int, block_bytes: int = 512) -> None:
+        self.images = {nsid: bytearray(size) for nsid, size in enumerate(sizes or (SIZE,), start=1)}
+        self.block_bytes = block_bytes
+        self.unreadable: set[tuple[int, int]] = set()
+        self.unwritable: set[tuple[int, int]] = set()
+        self.lost: set[tuple[int, int]] = set()
+        self.write_sizes: list[int] = []
+        self.flush_count = 0
+        self.is_dead = False
+
+    @property
+    def image(self) -> bytearray:
+        return self.images[1]
+
+    @property
+    def layout(self) -> tuple[NamespaceReport, ...]:
+        return tuple(
+            NamespaceReport(
+                nsid=nsid,
+                capacity_bytes=len(image),
+                logical_block_bytes=self.block_bytes,
+                is_attached=True,
+            )
+            for nsid, image in self.images.items()
+        )
+
+    def open_exclusively(self) -> Seen:
+        return Seen.YES
+
+    def peek(self, nsid: int, offset_bytes: int, length_bytes: int) -> bytes:
+        return self.read(nsid, offset_bytes, length_bytes)
+
+    def read(self, nsid: int, offset_bytes: int, length_bytes: int) -> bytes:
+        self._check(nsid, offset_bytes, length_bytes, self.unreadable)
+        return bytes(self.images[nsid][offset_bytes : offset_bytes + length_bytes])
+
+    def write(self, nsid: int, offset_bytes: int, data: bytes) -> None:
+        self._check(nsid, offset_bytes, len(data), self.unwritable)
+        self.write_sizes.append(len(data))
+        kept = {
+            place: bytes(self.images[nsid][place : place + 512])
+            for number, place in self.lost
+            if number == nsid and offset_bytes <= place < offset_bytes + len(data)
+        }
+        self.images[nsid][offset_bytes : offset_bytes + len(data)] = data
+        for place, old in kept.items():
+            self.images[nsid][place : place + 512] = old
+
+    def read_into(self, nsid: int, offset_bytes: int, buffer: memoryview) -> None:
+        buffer[:] = self.read(nsid, offset_bytes, len(buffer))
+
+    def write_from(self, nsid: int, offset_bytes: int, buffer: memoryview) -> None:
+        self.write(nsid, offset_bytes, bytes(buffer))
+
+    def flush(self) -> None:
+        self.flush_count += 1
+
+    def close(self) -> None:
+        pass
+
+    def _check(self, nsid: int, offset_bytes: int, length_bytes: int, bad: set[tuple[int, int]]) -> None:
+        """As O_DIRECT: whole blocks inside the namespace or nothing."""
+        if self.is_dead:
+            raise OSError(errno.EIO, "dead")
+        if offset_bytes % self.block_bytes or length_bytes % self.block_bytes or length_bytes <= 0:
+            raise OSError(errno.EINVAL, f"{length_bytes} bytes at {offset_bytes} are no blocks")
+        if nsid not in self.images or offset_bytes + length_bytes > len(self.images[nsid]):
+            raise OSError(errno.EINVAL, "beyond the end")
+        if any(
+            number == nsid and offset_bytes <= place < offset_bytes + length_bytes for number, place in bad
+        ):
+            raise OSError(errno.EIO, "medium error")
+
+
+def seeded(seed: int = 1) -> Callable[[int], bytes]:
+    return random.Random(seed).randbytes
+
+
+def find_one(disk: MemoryDisk) -> FoundLayer:
+    (layer,) = luks.find(disk, disk.layout)
+    return layer
+
+
+def write_gpt(image: bytearray, starts: list[int], *, block_bytes: int, is_primary_broken: bool) -> None:
+    """Both copies of a table with these partitions, each of one block."""
+    entries = b"".join(
+        b"\x11" * 16
+        + bytes([number]) * 16
+        + struct.pack("<QQQ72x", start // block_bytes, start // block_bytes, 0)
+        for number, start in enumerate(starts)
+    ).ljust(128 * 128, b"\0")
+    last = len(image) // block_bytes - 1
+    blocks = len(entries) // block_bytes
+    for own, other, table in ((1, last, 2), (last, 1, last - blocks)):
+        head = struct.pack(
+            "<8s4sIIIQQQQ16sQIII", b"EFI PART", b"\0\0\1\0", 92, 0, 0, own, other, 2 + blocks,
+            last - blocks - 1, b"\x22" * 16, table, 128, 128, zlib.crc32(entries),
+        )  # fmt: skip
+        head = head[:16] + struct.pack("<I", zlib.crc32(head)) + head[20:]
+        image[own * block_bytes : own * block_bytes + 92] = head
+        image[table * block_bytes : table * block_bytes + len(entries)] = entries
+    if is_primary_broken:
+        image[block_bytes : block_bytes + 8] = bytes(8)
+
+
+def write_mbr(image: bytearray, at: int, entries: list[tuple[int, int]]) -> None:
+    """Entries of (type, first sector)."""
+    for index, (kind, first) in enumerate(entries):
+        place = at + 446 + 16 * index
+        image[place : place + 16] = struct.pack("<4xB3xII", kind, first, 2048)
+    image[at + 510 : at + 512] = b"\x55\xaa"
+
+
+@pytest.mark.parametrize("block_bytes", [512, 4096])
+def test_a_luks2_layer_on_the_whole_drive_is_found_as_its_header_says(block_bytes: int) -> None:
+    disk = MemoryDisk(block_bytes=block_bytes)
+    luks_image.write_luks2(disk.image, slots=3, tokens=2)
+    layer = find_one(disk)
+    assert layer.kind is LayerKind.LUKS2
+    assert (layer.nsid, layer.offset_bytes, layer.area_bytes) == (1, 0, 16 * MIB)
+    assert (layer.header_copies, layer.key_slots, layer.tokens) == (2, 3, 2)
+    assert not layer.is_detached
+    assert not layer.is_hw_opal
+
+
+@pytest.mark.parametrize("block_bytes", [512, 4096])
+def test_a_luks1_layer_is_found_with_the_slots_in_use(block_bytes: int) -> None:
+    disk = MemoryDisk(block_bytes=block_bytes)
+    luks_image.write_luks1(disk.image, enabled=(0, 3))
+    layer = find_one(disk)
+    assert layer.kind is LayerKind.LUKS1
+    assert (layer.area_bytes, layer.header_copies, layer.key_slots, layer.tokens) == (2 * MIB, 1, 2, 0)
+
+
+@pytest.mark.parametrize("block_bytes", [512, 4096])
+@pytest.mark.parametrize("is_primary_broken", [False, True])
+def test_layers_are_found_at_partitions_of_a_gpt(block_bytes: int, is_primary_broken: bool) -> None:
+    disk = MemoryDisk(64 * MIB, block_bytes=block_bytes)
+    write_gpt(disk.image, [MIB, 30 * MIB], block_bytes=block_bytes, is_primary_broken=is_primary_broken)
+    luks_image.write_luks2(disk.image, at=MIB)
+    luks_image.write_luks1(disk.image, at=30 * MIB)
+    found = luks.find(disk, disk.layout)
+    assert [(each.kind.value, each.offset_bytes) for each in found] == [("luks2", MIB), ("luks1", 30 * MIB)]
+
+
+def test_layers_are_found_at_primary_and_logical_partitions_of_an_mbr() -> None:
+    disk = MemoryDisk(64 * MIB)
+    write_mbr(disk.image, 0, [(0x83, 63), (0x05, 65536)])
+    write_mbr(disk.image, 65536 * 512, [(0x83, 63)])
+    luks_image.write_luks1(disk.image, at=63 * 512)
+    luks_image.write_luks2(disk.image, at=(65536 + 63) * 512)
+    assert [each.offset_bytes for each in luks.find(disk, disk.layout)] == [63 * 512, (65536 + 63) * 512]
+
+
+def test_layers_are_found_in_every_attached_namespace_and_told_in_order() -> None:
+    disk = MemoryDisk(SIZE, SIZE, SIZE)
+    for image in disk.images.values():
+        luks_image.write_luks2(image)
+    layout = list(disk.layout)
+    layout[1] = NamespaceReport(nsid=2, capacity_bytes=SIZE, logical_block_bytes=512, is_attached=False)
+    assert [each.nsid for each in luks.find(disk, reversed(layout))] == [1, 3]
+
+
+def test_a_drive_without_headers_has_no_layer() -> None:
+    disk = MemoryDisk()
+    disk.image[:MIB] = seeded()(MIB)
+    assert luks.find(disk, disk.layout) == ()
+
+
+@pytest.mark.parametrize("header_bytes", [0x4000 << power for power in range(9)])
+def test_a_layer_without_its_first_header_is_found_by_its_second_at_every_standard_place(
+    header_bytes: int,
+) -> None:
+    disk = MemoryDisk()
+    luks_image.write_luks2(disk.image, header_bytes=header_bytes, slots=2)
+    disk.image[:4096] = bytes(4096)
+    layer = find_one(disk)
+    assert (layer.offset_bytes, layer.header_copies, layer.key_slots) == (0, 1, 2)
+    assert luks.is_found(disk, layer, disk.layout) is Seen.YES
+
+
+def test_a_layer_without_its_second_header_is_found_by_its_first() -> None:
+    disk = MemoryDisk()
+    luks_image.write_luks2(disk.image, slots=2)
+    disk.image[0x4000:0x8000] = bytes(0x4000)
+    assert (find_one(disk).header_copies, find_one(disk).key_slots) == (1, 2)
+
+
+def test_a_second_header_says_itself_where_its_layer_starts() -> None:
+    """Its distance from another start happens to be a standard place too."""
+    disk = MemoryDisk(64 * MIB)
+    write_mbr(disk.image, 0, [(0x83, 2048), (0x83, 2048 + 0x4000 // 512)])
+    luks_image.write_luks2(disk.image, at=MIB, header_bytes=0x8000)
+    disk.image[MIB : MIB + 4096] = bytes(4096)
+    assert find_one(disk).offset_bytes == MIB
+
+
+@pytest.mark.parametrize("damaged", ["primary", "secondary", "both"])
+def test_a_damaged_header_is_a_layer_nevertheless(damaged: str) -> None:
+    disk = MemoryDisk(200 * MIB)
+    luks_image.write_luks2(disk.image, slots=2)
+    if damaged != "secondary":
+        disk.image[5000] ^= 1
+    if damaged != "primary":
+        disk.image[0x4000 + 5000] ^= 1
+    layer = find_one(disk)
+    assert layer.header_copies == 2
+    if damaged == "both":
+        assert (layer.key_slots, layer.area_bytes) == (0, luks.UNREADABLE_AREA_BYTES)
+    else:
+        assert (layer.key_slots, layer.area_bytes) == (2, 16 * MIB)
+
+
+def test_a_magic_number_with_an_unknown_version_is_a_layer() -> None:
+    disk = MemoryDisk()
+    disk.image[:8] = b"LUKS\xba\xbe\x00\x09"
+    assert find_one(disk).area_bytes == SIZE
+
+
+def test_of_two_copies_the_newer_is_told_and_the_slots_of_both_are_destroyed() -> None:
+    disk = MemoryDisk()
+    luks_image.write_luks2(disk.image, slots=3, sequences=(4, 4))
+    document = luks_image.luks2_json(slots=1)
+    disk.image[:0x4000] = luks_image.luks2_header(document, sequence=9)
+    layer = find_one(disk)
+    assert layer.key_slots == 1
+    assert len(layer.stretches) == 3 + 1
+
+
+def test_a_header_whose_data_lie_elsewhere_is_marked_detached() -> None:
+    for data_offset in (0, SIZE, SIZE + MIB):
+        disk = MemoryDisk()
+        luks_image.write_luks2(disk.image, data_offset=data_offset)
+        assert find_one(disk).is_detached
+    disk = MemoryDisk()
+    disk.image[:592] = luks_image.luks1_header(payload_sectors=0)
+    layer = find_one(disk)
+    assert layer.is_detached
+    assert layer.area_bytes == (8 + 7 * 504) * 512 + 256000
+
+
+def test_a_layer_whose_key_the_drive_keeps_says_so() -> None:
+    for kind in ("hw-opal", "hw-opal-crypt"):
+        disk = MemoryDisk()
+        luks_image.write_luks2(disk.image, segment_type=kind)
+        assert find_one(disk).is_hw_opal
+
+
+def test_a_data_offset_at_the_end_of_the_drive_does_not_make_the_area_as_large() -> None:
+    disk = MemoryDisk(300 * MIB)
+    luks_image.write_luks2(disk.image, data_offset=299 * MIB)
+    assert find_one(disk).area_bytes == luks.MAX_AREA_BYTES
+
+
+def test_luks1_slots_far_from_their_header_are_destroyed_by_themselves() -> None:
+    disk = MemoryDisk(300 * MIB)
+    places = (*(8 + number * 504 for number in range(7)), 290 * 2048)
+    disk.image[:592] = luks_image.luks1_header(
+        enabled=(7,), payload_sectors=299 * 2048, material_sectors=places
+    )
+    disk.image[290 * MIB : 290 * MIB + 256000] = seeded(5)(256000)
+    layer = find_one(disk)
+    remembered = luks.remember(disk, layer)
+    luks.destroy(disk, layer, random_bytes=seeded())
+    assert luks.compare(disk, layer, remembered) is Seen.YES
+    assert bytes(disk.image[290 * MIB : 290 * MIB + 256000]) != seeded(5)(256000)
+
+
+def test_more_layers_than_evidence_can_name_are_refused() -> None:
+    disk = MemoryDisk(16 * MIB)
+    starts = [MIB + number * 0x1000 for number in range(33)]
+    write_gpt(disk.image, starts, block_bytes=512, is_primary_broken=False)
+    for start in starts[:32]:
+        disk.image[start : start + 8] = b"LUKS\xba\xbe\x00\x01"
+    assert len(luks.find(disk, disk.layout)) == 32
+    disk.image[starts[32] : starts[32] + 8] = b"LUKS\xba\xbe\x00\x01"
+    with pytest.raises(Malformed) as refused:
+        luks.find(disk, disk.layout)
+    assert refused.value.code is Code.LAYERS_TOO_MANY
+
+
+def test_a_place_that_cannot_be_read_hides_no_other_layer() -> None:
+    disk = MemoryDisk(64 * MIB)
+    write_gpt(disk.image, [MIB, 30 * MIB], block_bytes=512, is_primary_broken=False)
+    luks_image.write_luks2(disk.image, at=MIB)
+    luks_image.write_luks2(disk.image, at=30 * MIB)
+    disk.unreadable = {(1, 0), (1, 512), (1, MIB)}
+    found = luks.find(disk, disk.layout)
+    assert [(each.offset_bytes, each.header_copies) for each in found] == [(MIB, 1), (30 * MIB, 2)]
+
+
+def test_a_dead_drive_has_no_layer_that_anybody_could_read() -> None:
+    disk = MemoryDisk()
+    luks_image.write_luks2(disk.image)
+    disk.is_dead = True
+    assert luks.find(disk, disk.layout) == ()
+
+
+def test_a_report_says_what_was_found_and_nothing_of_its_content() -> None:
+    disk = MemoryDisk()
+    luks_image.write_luks2(disk.image, slots=2, tokens=1)
+    report = luks.to_report(find_one(disk))
+    assert (report.kind, report.nsid, report.offset_bytes, report.area_bytes) == ("luks2", 1, 0, 16 * MIB)
+    assert (report.header_copies, report.key_slots, report.tokens, report.is_detached) == (2, 2, 1, False)
+
+
+def test_what_is_remembered_never_shows_itself() -> None:
+    disk = MemoryDisk()
+    luks_image.write_luks2(disk.image)
+    layer = find_one(disk)
+    assert repr(luks.remember(disk, layer)) == "Remembered()"
+    zeros = luks.remember(disk, layer).chunks[-1][1]
+    assert zeros is not None
+    plain = hashlib.blake2b(bytes(512), digest_size=luks.DIGEST_BYTES).digest()
+    assert plain not in zeros, "a digest that anybody can make shows what a tenant had"
+    assert zeros != luks.remember(disk, layer).chunks[-1][1]
+
+
+@pytest.mark.parametrize("block_bytes", [512, 4096])
+@pytest.mark.parametrize("at", [0, MIB])
+@pytest.mark.parametrize("kind", ["luks1", "luks2"])
+def test_a_destroyed_layer_differs_everywhere_and_is_found_no_more(
+    kind: str, at: int, block_bytes: int
+) -> None:
+    disk = MemoryDisk(block_bytes=block_bytes)
+    if at:
+        write_gpt(disk.image, [at], block_bytes=block_bytes, is_primary_broken=False)
+    (luks_image.write_luks1 if kind == "luks1" else luks_image.write_luks2)(disk.image, at=at)
+    table = bytes(disk.image[:at])
+    layer = find_one(disk)
+    remembered = luks.remember(disk, layer)
+    assert luks.compare(disk, layer, remembered) is Seen.NO
+    luks.destroy(disk, layer, random_bytes=seeded())
+    assert luks.compare(disk, layer, remembered) is Seen.YES
+    assert luks.is_found(disk, layer, disk.layout) is Seen.NO
+    assert luks.find(disk, disk.layout) == ()
+    assert disk.flush_count == 1
+    assert max(disk.write_sizes) <= luks.CHUNK_BYTES
+    assert bytes(disk.image[:at]) == table
+    destroyed = disk.image[at : at + layer.area_bytes]
+    assert destroyed.count(bytes(64)) == 0
+    assert disk.image[at + max(layer.area_bytes, 8 * MIB) : -MIB].count(0) == len(
+        disk.image[at + max(layer.area_bytes, 8 * MIB) : -MIB]
+    )
+
+
+def test_every_standard_place_of_a_second_header_is_overwritten_even_amid_data() -> None:
+    disk = MemoryDisk()
+    luks_image.write_luks1(disk.image)
+    for power in range(9):
+        disk.image[0x4000 << power : (0x4000 << power) + 6] = b"SKUL\xba\xbe"
+    (layer,) = (each for each in luks.find(disk, disk.layout) if each.offset_bytes == 0)
+    luks.destroy(disk, layer, random_bytes=seeded())
+    assert luks.is_found(disk, layer, disk.layout) is Seen.NO
+
+
+@pytest.mark.parametrize(
+    "place",
+    [0, 512, 0x4000, 0x8000, 0x8000 + 257536, 0x8000 + 258048, 16 * MIB - 512],
+    ids=["header", "second sector", "second header", "slot", "slot's end", "second slot", "area's end"],
+)
+def test_one_sector_that_survives_is_caught(place: int) -> None:
+    disk = MemoryDisk()
+    luks_image.write_luks2(disk.image, slots=2)
+    layer = find_one(disk)
+    remembered = luks.remember(disk, layer)
+    disk.lost = {(1, place)}
+    luks.destroy(disk, layer, random_bytes=seeded())
+    assert luks.compare(disk, layer, remembered) is Seen.NO
+
+
+def test_a_second_header_that_survives_is_found_again() -> None:
+    disk = MemoryDisk()
+    luks_image.write_luks2(disk.image)
+    layer = find_one(disk)
+    disk.lost = {(1, 0x4000)}
+    luks.destroy(disk, layer, random_bytes=seeded())
+    assert luks.is_found(disk, layer, disk.layout) is Seen.YES
+    assert luks.find(disk, disk.layout)[0].header_copies == 1
+
+
+def test_a_restored_backup_is_found_again() -> None:
+    disk = MemoryDisk()
+    luks_image.write_luks2(disk.image)
+    backup = bytes(disk.image[: 16 * MIB])
+    layer = find_one(disk)
+    remembered = luks.remember(disk, layer)
+    luks.destroy(disk, layer, random_bytes=seeded())
+    disk.image[: 16 * MIB] = backup
+    assert luks.compare(disk, layer, remembered) is Seen.NO
+    assert luks.is_found(disk, layer, disk.layout) is Seen.YES
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_what_cannot_be_read_is_not_observed_and_never_no(when: str) -> None:
+    disk = MemoryDisk()
+    luks_image.write_luks2(disk.image)
+    layer = find_one(disk)
+    if when == "before":
+        disk.unreadable = {(1, 0x8000)}
+    remembered = luks.remember(disk, layer)
+    disk.unreadable = {(1, 0x8000)} if when == "after" else set()
+    luks.destroy(disk, layer, random_bytes=seeded())
+    assert luks.compare(disk, layer, remembered) is Seen.NOT_OBSERVED
+    disk.is_dead = True
+    assert luks.compare(disk, layer, remembered) is Seen.NOT_OBSERVED
+    assert luks.is_found(disk, layer, disk.layout) is Seen.NOT_OBSERVED
+
+
+def test_a_sector_that_survives_is_no_although_another_cannot_be_read() -> None:
+    disk = MemoryDisk()
+    luks_image.write_luks2(disk.image)
+    layer = find_one(disk)
+    remembered = luks.remember(disk, layer)
+    disk.lost = {(1, 0x8000)}
+    luks.destroy(disk, layer, random_bytes=seeded())
+    disk.unreadable = {(1, 12 * MIB)}
+    assert luks.compare(disk, layer, remembered) is Seen.NO
+
+
+def test_one_place_that_cannot_be_read_keeps_is_found_from_saying_no() -> None:
+    disk = MemoryDisk()
+    luks_image.write_luks2(disk.image)
+    layer = find_one(disk)
+    luks.destroy(disk, layer, random_bytes=seeded())
+    disk.unreadable = {(1, 0x40000)}
+    assert luks.is_found(disk, layer, disk.layout) is Seen.NOT_OBSERVED
+
+
+def test_a_namespace_that_is_gone_was_not_looked_at() -> None:
+    disk = MemoryDisk()
+    luks_image.write_luks2(disk.image)
+    layer = find_one(disk)
+    assert luks.is_found(disk, layer, ()) is Seen.NOT_OBSERVED
+
+
+def test_a_block_that_cannot_be_written_spares_no_other_and_is_told() -> None:
+    disk = MemoryDisk()
+    luks_image.write_luks2(disk.image)
+    layer = find_one(disk)
+    remembered = luks.remember(disk, layer)
+    disk.unwritable = {(1, 0x8000)}
+    kept = bytes(disk.image[0x8000:0x9000])
+    with pytest.raises(OSError, match="medium error"):
+        luks.destroy(disk, layer, random_bytes=seeded())
+    assert disk.flush_count == 1
+    assert bytes(disk.image[0x8000:0x9000]) == kept
+    assert luks.compare(disk, layer, remembered) is Seen.NO
+    disk.image[0x8000:0x9000] = seeded(9)(0x1000)
+    assert luks.compare(disk, layer, remembered) is Seen.YES, "all others were overwritten"
+
+
+def test_a_drive_that_fails_every_write_is_given_up_soon() -> None:
+    disk = MemoryDisk()
+    luks_image.write_luks2(disk.image)
+    layer = find_one(disk)
+    disk.is_dead = True
+    asked: list[int] = []
+
+    def counted(length: int) -> bytes:
+        asked.append(length)
+        return bytes(length)
+
+    with pytest.raises(OSError, match="dead"):
+        luks.destroy(disk, layer, random_bytes=counted)
+    assert len(asked) < 2 * luks.MAX_FAILED_WRITES
+
+
+def test_nothing_remembered_is_nothing_compared() -> None:
+    disk = MemoryDisk()
+    luks_image.write_luks2(disk.image)
+    layer = find_one(disk)
+    assert luks.compare(disk, layer, luks.Remembered(key=bytes(32), chunks=())) is Seen.NOT_OBSERVED
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    kind=st.sampled_from(["luks1", "luks2"]),
+    changes=st.lists(
+        st.tuples(st.integers(0, 0x8000 - 1) | st.integers(0, 600), st.binary(min_size=1, max_size=12)),
+        max_size=8,
+    ),
+    block_bytes=st.sampled_from([512, 4096]),
+)
+def test_whatever_a_tenant_does_to_the_headers_nothing_that_bears_the_magic_survives(
+    kind: str, changes: list[tuple[int, bytes]], block_bytes: int
+) -> None:
+    disk = MemoryDisk(20 * MIB, block_bytes=block_bytes)
+    (luks_image.write_luks1 if kind == "luks1" else luks_image.write_luks2)(disk.image)
+    for place, new in changes:
+        disk.image[place : place + len(new)] = new
+    bears = disk.image[:6] == b"LUKS\xba\xbe" or any(
+        disk.image[place : place + 6] == b"SKUL\xba\xbe" for place in (0x4000 << power for power in range(9))
+    )
+    found = luks.find(disk, disk.layout)
+    assert bool(found) is bears
+    for layer in found:
+        remembered = luks.remember(disk, layer)
+        luks.destroy(disk, layer, random_bytes=seeded())
+        assert luks.compare(disk, layer, remembered) is Seen.YES
+    assert luks.find(disk, disk.layout) == ()

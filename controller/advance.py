@@ -21,7 +21,7 @@ from controller import case as cases
 from controller import knowledge
 from controller.case import Case
 from controller.dispatch import lease as leases
-from controller.errors import Code, LostRace
+from controller.errors import LostRace
 from controller.facts import Effect, Question
 from controller.intent import intend
 from controller.lifecycle import Decision, Move, Refuse, Wait, decide
@@ -106,7 +106,7 @@ def _move(tx: Connection, step: Step, decision: Move, now: datetime) -> None:
         move=deprovisions.Move(
             new=decision.to,
             next_due_at=None if decision.to.is_terminal else now,
-            because=Refused(Code.PERSON_MUST_DECIDE, decision.reason) if is_lost else None,
+            because=Refused(decision.code, decision.reason) if is_lost else None,
             is_command=decision.is_command,
             begins_attempt=decision.begins_attempt,
         ),

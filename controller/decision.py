@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from certificate.errors import Refused
+from controller.errors import Code
 from controller.facts import Effect, Question
 from controller.states import State
 
@@ -16,6 +17,8 @@ class Move:
 
     to: State
     reason: str
+    #: What a person is called for, where it leads to one.
+    code: Code = Code.PERSON_MUST_DECIDE
     effect: Effect | None = None
     #: A person's command leads here (`states.Transition.is_command`).
     is_command: bool = False

@@ -66,6 +66,23 @@ class Code(RefusalCode):
     # any change of state (store, advance)
     # lifecycle, advance
     PERSON_MUST_DECIDE = "PERSON_MUST_DECIDE", "See expunge show for what is known; only a command leads on."
+    # verdicts, act validate
+    VALIDATION_AWAITED = (
+        "VALIDATION_AWAITED",
+        "An operator who neither requested nor approved decides: expunge validate HOST --accept or --reject.",
+    )
+    VALIDATION_REJECTED = (
+        "VALIDATION_REJECTED",
+        "Nobody can accept it any more: expunge retry erases anew, or the medium is taken out or destroyed.",
+    )
+    VALIDATION_NOT_DUE = (
+        "VALIDATION_NOT_DUE",
+        "Only what the table escalates of an erased medium is a person's: see expunge attention.",
+    )
+    VALIDATOR_INVOLVED = (
+        "VALIDATOR_INVOLVED",
+        "Let another operator validate: one who neither requested, nor approved, nor began this erasure.",
+    )
     # exits
     EXIT_TOO_EARLY = (
         "EXIT_TOO_EARLY",

@@ -28,6 +28,7 @@ from controller.facts import CommandFacts, Effect, Exit, Facts
 from controller.guards import GUARDS_TO_CONCLUDE, failing
 from controller.pace import refuse, wait
 from controller.states import State
+from controller.verdicts import accepted_by_a_person
 from controller.way_back import CALLED_BACK, give_back, has_returned, may_have_begun
 
 #: Physical destruction is attested by two; whatever else leads out destroys nothing by itself. A batch is
@@ -51,6 +52,8 @@ def out_of_needs_operator(facts: Facts, now: datetime) -> Decision:
     command = standing_command(facts)
     if (effect := unfinished_paper(facts)) is not None:
         return wait(facts, now, _waiting(command), effect=effect, is_alarm=is_alarm)
+    if (validated := _validated(facts, command)) is not None:
+        return validated
     if command is None:
         return wait(facts, now, _waiting(None), is_alarm=is_alarm)
     try:
@@ -77,6 +80,14 @@ def unfinished_paper(facts: Facts) -> Effect | None:
     if facts.is_evidence_in and not facts.are_outcomes_logged:
         return Effect.CERTIFY if facts.verdicts else Effect.JUDGE
     return None
+
+
+def _validated(facts: Facts, command: CommandFacts | None) -> Move | None:
+    """By a person's acceptance, unless a command was given after it: the last word counts."""
+    accepted = facts.acceptance
+    if accepted is None or (command is not None and command.commanded_at >= accepted.accepted_at):
+        return None
+    return accepted_by_a_person(facts)
 
 
 def require_exit(facts: Facts, now: datetime, command: CommandFacts) -> None:

@@ -254,7 +254,18 @@ class VerdictFacts:
 
     medium: str
     result: Result
+    #: The table's, or `accept` where a person answered what the table escalates.
     decision: ValidationDecision
+    #: Which case of the table it is, in words: data class, media, technique, grade.
+    row: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class AcceptanceFacts:
+    """The standing validation by a person: `accept`, over the evidence of the order."""
+
+    keyid: str
+    accepted_at: datetime
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -348,6 +359,8 @@ class Facts:
     is_evidence_in: bool
     #: Computed at once for all media of the order, or none yet.
     verdicts: tuple[VerdictFacts, ...]
+    #: By somebody who counts now; None where nobody accepted, or somebody rejected.
+    acceptance: AcceptanceFacts | None
     are_outcomes_logged: bool
     is_summary_logged: bool
     #: `verify()` accepts the bundle under the provider's own policy.

@@ -9,6 +9,7 @@ up. Whether any of it suffices, the guards say.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from sqlalchemy import Connection
@@ -19,12 +20,13 @@ from certificate.messages import InventoryAnswer, TokenState
 from certificate.statements import Plan
 from certificate.statements.statement import Seen, read_model
 from certificate.statements.validation import DataClassRule
-from certificate.statements.vocabulary import Method, OverwritePattern, Result, ValidationDecision
+from certificate.statements.vocabulary import Result, ValidationDecision
 from controller import case as cases
 from controller import endings, limits
 from controller.case import Case
 from controller.effects.make_plan import inventory_line
 from controller.facts import (
+    AcceptanceFacts,
     AgentObservation,
     Answer,
     ApprovalFacts,
@@ -48,7 +50,9 @@ from controller.facts import (
 )
 from controller.notices import are_settled
 from controller.observe.source import COMPLETE
+from controller.people import acceptance as validation
 from controller.people import counting
+from controller.people.acceptance import Acceptance
 from controller.people.roster import roster
 from controller.plan import compare
 from controller.program import Program
@@ -67,8 +71,9 @@ from controller.store import (
     outcomes,
     stops,
 )
-from controller.store.evidence import Verdict
+from controller.store.evidence import StoredEvidence, Verdict
 from controller.store.observations import StoredObservation
+from controller.store.orders import StoredOrder
 from controller.store.stops import StopKind
 from controller.store.tenancies import Tenancy
 
@@ -86,7 +91,9 @@ def facts_of(
     row, order = case.deprovision, case.order
     rule = _rule(program, case)
     stopped = stops.standing(tx, case.host.id)
-    verdicts = () if order is None else evidence.verdicts_of(tx, order.id)
+    seen = None if order is None else evidence.of_order(tx, order.id)
+    acceptance = _acceptance(tx, program, seen, now=now)
+    verdicts = () if order is None else _verdicts(tx, order, acceptance)
     summary = outcomes.summary_of(tx, case.id)
     return Facts(
         deprovision=case.id,
@@ -112,7 +119,7 @@ def facts_of(
         newest_signed_at=log_rows.newest_at(tx),
         isolation=_isolation(tx, case),
         boot=_boot(case),
-        inventory=_inventory(tx, case, floor=None if rule is None else rule.floor),
+        inventory=_inventory(tx, case, rule),
         hello=_hello(tx, case),
         plan=_plan(program, case),
         approvals_required=None if rule is None else rule.approvals_required,
@@ -123,8 +130,11 @@ def facts_of(
         ),
         last_acknowledged_at=journal.last_granted_at(tx, case.id),
         agent=_agent(tx, case),
-        is_evidence_in=order is not None and evidence.of_order(tx, order.id) is not None,
-        verdicts=tuple(VerdictFacts(medium=v.medium, result=v.result, decision=v.decision) for v in verdicts),
+        is_evidence_in=seen is not None,
+        verdicts=tuple(_verdict(case, each) for each in verdicts),
+        acceptance=None
+        if acceptance is None
+        else AcceptanceFacts(keyid=acceptance.keyid, accepted_at=acceptance.accepted_at),
         are_outcomes_logged=_are_outcomes_logged(tx, case, verdicts),
         is_summary_logged=summary is not None and _is_logged(tx, summary.log_seq),
         does_bundle_verify=summary is not None
@@ -245,7 +255,7 @@ def _boot(case: Case) -> BootFacts | None:
     )
 
 
-def _inventory(tx: Connection, case: Case, *, floor: Method | None) -> InventoryFacts | None:
+def _inventory(tx: Connection, case: Case, rule: DataClassRule | None) -> InventoryFacts | None:
     """None also where a drive left the host since: what is in it now, nobody has read yet."""
     if case.inventory is None:
         return None
@@ -261,18 +271,18 @@ def _inventory(tx: Connection, case: Case, *, floor: Method | None) -> Inventory
         expected_drives=len(case.known.drives),
         missing_drives=compared.missing_drives,
         unexpected_drives=compared.unexpected_drives,
-        refused=(*compared.refused, *_without_technique(line, floor)),
+        refused=(*compared.refused, *_without_technique(line, rule)),
     )
 
 
-def _without_technique(line: InventoryAnswer, floor: Method | None) -> tuple[str, ...]:
-    """The selection's refusals; without a floor nothing is selected, and the plan's guards say why."""
-    if floor is None:
+def _without_technique(line: InventoryAnswer, rule: DataClassRule | None) -> tuple[str, ...]:
+    """The selection's refusals; without a rule nothing is selected, and the plan's guards say why."""
+    if rule is None:
         return ()
     codes = []
     for drive in line.drives:
         try:
-            selection.select(selection.capabilities(drive), floor, overwrite=OverwritePattern.KEYSTREAM)
+            selection.select(selection.capabilities(drive), rule.floor, overwrite=rule.overwrite)
         except Refused as refusal:
             codes.append(refusal.code.value)
     return tuple(codes)
@@ -370,6 +380,31 @@ def _agent(tx: Connection, case: Case) -> AgentObservation | None:
         answered_at=seen.answered_at,
         token=case.order.token,
         state=TokenState.UNKNOWN if seen.answer is None else TokenState(seen.answer),
+    )
+
+
+def _acceptance(
+    tx: Connection, program: Program, seen: StoredEvidence | None, *, now: datetime
+) -> Acceptance | None:
+    if seen is None:
+        return None
+    return validation.standing(tx, program.documents.trust, seen.payload_digest, now=now)
+
+
+def _verdicts(tx: Connection, order: StoredOrder, acceptance: Acceptance | None) -> tuple[Verdict, ...]:
+    """As the table has them, with a person's word where the table leaves it to one."""
+    return tuple(
+        replace(each, decision=validation.decided(each.result, each.decision, acceptance))
+        for each in evidence.verdicts_of(tx, order.id)
+    )
+
+
+def _verdict(case: Case, verdict: Verdict) -> VerdictFacts:
+    return VerdictFacts(
+        medium=verdict.medium,
+        result=verdict.result,
+        decision=verdict.decision,
+        row=validation.row_words(case.plan, verdict),
     )
 
 

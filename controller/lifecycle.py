@@ -32,7 +32,6 @@ from typing import assert_never
 
 from certificate.errors import Refused
 from certificate.messages import TokenState
-from certificate.statements.vocabulary import Result, ValidationDecision
 from controller.deadlines import DEADLINES, deadline, overdue
 from controller.decision import Decision, Move, Refuse, Wait
 from controller.errors import Code
@@ -57,6 +56,7 @@ from controller.guards import (
 from controller.guards.customer import is_earlier
 from controller.pace import questions, refuse, wait
 from controller.states import State
+from controller.verdicts import objections, to_a_person
 from controller.way_back import CAME_BACK, give_back, has_returned, is_restored, way_back, why_given_back
 
 __all__ = [
@@ -377,28 +377,9 @@ def _answer_since_the_absence(facts: Facts, now: datetime) -> Answer:
 
 
 def _verified(facts: Facts, now: datetime) -> Decision:
-    objections = _objections(facts)
-    if objections:
-        return Move(to=State.NEEDS_OPERATOR, reason="; ".join(objections))
+    if said := objections(facts):
+        return to_a_person(facts, said)
     return Move(to=State.VALIDATED, reason="every medium is erased and accepted by the signed table")
-
-
-def _objections(facts: Facts) -> tuple[str, ...]:
-    """Why the verdicts do not release the host; empty only if each medium of the plan has exactly one yes."""
-    if facts.plan is None or not facts.plan.media:
-        return ("no medium was planned",)
-    said: list[str] = []
-    for medium in facts.plan.media:
-        verdicts = [verdict for verdict in facts.verdicts if verdict.medium == medium]
-        if len(verdicts) != 1:
-            said.append(f"medium {medium[:8]}: {len(verdicts)} verdicts")
-        for verdict in verdicts:
-            is_good = verdict.result is Result.ERASED and verdict.decision is ValidationDecision.ACCEPT
-            if not is_good:
-                said.append(f"medium {medium[:8]}: {verdict.result}, {verdict.decision}")
-    strangers = {verdict.medium for verdict in facts.verdicts} - set(facts.plan.media)
-    said.extend(f"medium {medium[:8]}: not in the plan" for medium in sorted(strangers))
-    return tuple(said)
 
 
 def _validated(facts: Facts, now: datetime) -> Decision:

@@ -142,6 +142,12 @@ TRANSITIONS: tuple[Transition, ...] = (
     ),
     Transition(
         old=State.NEEDS_OPERATOR,
+        new=State.VALIDATED,
+        when="`validate`: a person accepted what the signed table escalates",
+        is_command=True,
+    ),
+    Transition(
+        old=State.NEEDS_OPERATOR,
         new=State.CANCELLED,
         when="`restore`: no order dispatched, or each answered by a final absent",
         is_command=True,

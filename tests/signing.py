@@ -67,7 +67,7 @@ class People:
             "on": matter.on,
             "choice": matter.choice,
             "reason": "a test",
-            "document_digest": matter.document_digest or "not_applicable",
+            "document_digest": matter.signed_document or "not_applicable",
             "enrols": enrols,
             "effective_at": shown.time + matter.inert_for,
             "ledger_seq": shown.ledger_seq,

@@ -112,7 +112,12 @@ class Story:
         return replace(approval, **changes)
 
     def verdict(self, **changes: Any) -> f.VerdictFacts:
-        verdict = f.VerdictFacts(medium=self.MEDIUM, result=Result.ERASED, decision=ValidationDecision.ACCEPT)
+        verdict = f.VerdictFacts(
+            medium=self.MEDIUM,
+            result=Result.ERASED,
+            decision=ValidationDecision.ACCEPT,
+            row="default, self_encrypting_nvme, nvme_sanitize_crypto, marker-proven",
+        )
         return replace(verdict, **changes)
 
     def begun(self, effect: f.Effect, *, ago: timedelta) -> f.EffectBegun:
@@ -180,6 +185,7 @@ class Story:
             agent=None,
             is_evidence_in=is_past[State.VERIFIED],
             verdicts=(self.verdict(),) if is_past[State.VERIFIED] else (),
+            acceptance=None,
             are_outcomes_logged=is_past[State.VALIDATED],
             is_summary_logged=is_past[State.VALIDATED],
             does_bundle_verify=is_past[State.VALIDATED],

@@ -127,6 +127,7 @@ def shown_document(shown: Shown) -> MatterShown:
         words=matter.words,
         key=None if matter.key is None else matter.key.raw.hex(),
         document_digest=matter.document_digest,
+        named_digest=matter.named_digest,
         inert_for=matter.inert_for,
         on=matter.on,
         ledger_seq=shown.ledger_seq,

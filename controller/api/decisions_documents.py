@@ -61,6 +61,7 @@ class MatterShown(Document):
     words: str
     key: PublicKeyHex | None
     document_digest: Digest | None
+    named_digest: Digest | None
     inert_for: Duration
     on: Digest
     ledger_seq: Count
@@ -80,6 +81,7 @@ class MatterShown(Document):
             words=self.words,
             key=None if self.key is None else PublicKey.from_hex(self.key),
             document_digest=self.document_digest,
+            named_digest=self.named_digest,
             inert_for=self.inert_for,
         )
 

@@ -101,7 +101,7 @@ def signed(shown: MatterShown, matter: Matter, *, reason: str, signer: Signer) -
             "on": on,
             "choice": matter.choice,
             "reason": checked_reason(reason),
-            "document_digest": matter.document_digest or "not_applicable",
+            "document_digest": matter.signed_document or "not_applicable",
             "enrols": enrols,
             "effective_at": shown.time + matter.inert_for,
             "ledger_seq": shown.ledger_seq,

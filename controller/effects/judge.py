@@ -1,11 +1,12 @@
 """Compute the verdict of each medium from the stored order and evidence, and keep it.
 
-Rule: the table that decides is the one that the order names by digest, never the one in force.
+Rules: the table that decides is the one that the order names by digest, never the one in force; what is kept
+is the table's word, and a person's yes to what it escalates is a decision of its own, read beside it.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from certificate.errors import Refused
 from certificate.statements import Evidence, Order
@@ -13,6 +14,8 @@ from certificate.statements.vocabulary import ValidationDecision
 from controller import certify
 from controller.case import Case
 from controller.errors import Code
+from controller.people import acceptance as validation
+from controller.people.acceptance import Acceptance
 from controller.program import Program
 from controller.store import evidence
 from controller.store.evidence import StoredEvidence
@@ -38,20 +41,31 @@ def record_of(program: Program, case: Case) -> Record:
         raise Refused(Code.ORDER_MISSING, "there is no order")
     with program.store.snapshot() as tx:
         kept = evidence.of_order(tx, stored.id)
-    if kept is None:
-        raise Refused(Code.NOT_IN_STORE, f"{stored.id} has no evidence")
+        if kept is None:
+            raise Refused(Code.NOT_IN_STORE, f"{stored.id} has no evidence")
+        acceptance = validation.standing(
+            tx, program.documents.trust, kept.payload_digest, now=program.clock()
+        )
     trust = program.documents.trust
     ordered, digest = trust.open_statement(stored.envelope, Order, seq=stored.log_seq)
     seen, _ = trust.open_evidence(kept.envelope, boot_id=stored.boot_id)
     table = program.documents.table_named(ordered.predicate.plan.validation_digest)
+    verdicts = certify.judge(order=ordered.predicate, evidence=seen.predicate, table=table.table)
     return Record(
         stored_order=stored,
         order=ordered.predicate,
         order_digest=digest,
         stored_evidence=kept,
         evidence=seen.predicate,
-        verdicts=certify.judge(order=ordered.predicate, evidence=seen.predicate, table=table.table),
+        verdicts=tuple(_answered(verdict, acceptance) for verdict in verdicts),
     )
+
+
+def _answered(verdict: certify.Verdict, acceptance: Acceptance | None) -> certify.Verdict:
+    """What the table escalates, with a person's yes to it."""
+    if acceptance is None or verdict.decision is not ValidationDecision.ESCALATE:
+        return verdict
+    return replace(verdict, decision=ValidationDecision.ACCEPT, accepted_by=acceptance)
 
 
 def perform(program: Program, case: Case) -> None:
@@ -61,13 +75,17 @@ def perform(program: Program, case: Case) -> None:
         evidence.Verdict(
             medium=verdict.commitment,
             result=verdict.claim.result,
-            # The table accepts only what is erased; anything else is a person's to decide.
-            decision=ValidationDecision.ESCALATE
-            if verdict.decision == certify.NOT_APPLICABLE
-            else ValidationDecision(verdict.decision),
+            decision=_table_decision(verdict),
             claim=verdict.claim.model_dump(mode="json"),
         )
         for verdict in record.verdicts
     ]
     with program.store.transaction() as tx:
         evidence.record_verdicts(tx, record.stored_order.id, verdicts, now=program.clock())
+
+
+def _table_decision(verdict: certify.Verdict) -> ValidationDecision:
+    """The table accepts only what is erased; anything else is a person's to decide on."""
+    if verdict.decision == certify.NOT_APPLICABLE or verdict.accepted_by is not None:
+        return ValidationDecision.ESCALATE
+    return ValidationDecision(verdict.decision)

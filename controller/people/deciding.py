@@ -219,7 +219,7 @@ def _require_over(decision: Decision, matter: Matter) -> None:
     newcomer = matter.key.raw.hex() if matter.kind is DecisionKind.ENROL and matter.key else "not_applicable"
     named: Mapping[str, tuple[str, str]] = {
         "choice": (decision.choice, matter.choice),
-        "document": (decision.document_digest, matter.document_digest or "not_applicable"),
+        "document": (decision.document_digest, matter.signed_document or "not_applicable"),
         "key to enrol": (decision.enrols, newcomer),
     }
     for name, (signed, expected) in named.items():
@@ -236,7 +236,7 @@ def _behind(tx: Connection, program: Program, matter: Matter, *, now: datetime) 
         matter.kind,
         on_digest=matter.on,
         choice=matter.choice,
-        document_digest=matter.document_digest,
+        document_digest=matter.signed_document,
         issued_after=now - DECISION_LIFE,
     )
     counting = {key.keyid for key in roster(tx, program.documents.trust, now=now).keys}

@@ -2,7 +2,9 @@
 
 Rules: `on`, which people sign, is SHA-256 over the RFC 8785 form of everything they were shown, so whoever
 prints a matter can compute it alone; where a key is decided on it is the digest of that key, because
-`certificate.operators` holds an enrolment to it.
+`certificate.operators` holds an enrolment to it; where a document of ours is (evidence), it is the digest of
+that document, because `certificate.verify` holds the decision to it. Then everything shown is signed as the
+decision's document, so that nothing shown can differ unnoticed.
 """
 
 from __future__ import annotations
@@ -43,16 +45,27 @@ class Matter:
     key: PublicKey | None = None
     #: SHA-256 hex of a document that belongs to it; None where none does.
     document_digest: str | None = None
+    #: SHA-256 hex of what a verifier holds the decision to; None where that is everything shown.
+    named_digest: str | None = None
     #: How long after signing it may count at the earliest.
     inert_for: timedelta = timedelta()
 
     @property
     def on(self) -> str:
         """SHA-256 hex: of the key's 32 bytes where a key is decided on (`certificate.operators` holds that),
-        else of everything shown.
+        of the document where one is named, else of everything shown.
         """
         if self.key is not None:
             return hashlib.sha256(self.key.raw).hexdigest()
+        return self.named_digest or hashlib.sha256(self.shown()).hexdigest()
+
+    @property
+    def signed_document(self) -> str | None:
+        """SHA-256 hex of the document that is signed with it: the one that belongs to it, else everything
+        shown where `on` is the digest of something else.
+        """
+        if self.named_digest is None or self.document_digest is not None:
+            return self.document_digest
         return hashlib.sha256(self.shown()).hexdigest()
 
     def shown(self) -> bytes:
@@ -65,6 +78,7 @@ class Matter:
                 "consequences": list(self.consequences),
                 "people_needed": self.people_needed,
                 "document_digest": self.document_digest,
+                **({} if self.named_digest is None else {"named_digest": self.named_digest}),
             }
         )
 

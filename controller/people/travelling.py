@@ -32,10 +32,16 @@ class Travelling:
     declarations: tuple[bytes, ...]
 
 
-def with_order(tx: Connection, trust: TrustRoot, order: StoredOrder) -> Travelling:
-    """Raises Refused(NOT_IN_STORE) where a statement that the basis names is gone."""
+def with_order(
+    tx: Connection, trust: TrustRoot, order: StoredOrder, *, validator: str | None = None
+) -> Travelling:
+    """`validator`: the fingerprint of a person who accepted the result, for a bundle. Raises
+    Refused(NOT_IN_STORE) where a statement that the basis names is gone.
+    """
     basis = statements.read(dsse.read(order.envelope).payload, Order).predicate.basis
     people = {reference.keyid for reference in (*basis.approvals, *basis.decisions)}
+    if validator is not None:
+        people.add(validator)
     return Travelling(
         approvals=tuple(_approval(tx, reference.digest) for reference in basis.approvals),
         enrolments=enrolments_for(tx, trust, people),

@@ -179,6 +179,16 @@ def used(tx: Connection, kind: DecisionKind) -> tuple[StoredDecision, ...]:
     return _found(tx, select(decision).where(decision.c.kind == kind, decision.c.used_at.is_not(None)))
 
 
+def carried_out(tx: Connection, kind: DecisionKind, *, on_digest: str) -> tuple[StoredDecision, ...]:
+    """Those of this kind over exactly this digest that were carried out, the last one last."""
+    query = select(decision).where(
+        decision.c.kind == kind, decision.c.on_digest == on_digest, decision.c.used_at.is_not(None)
+    )
+    return tuple(
+        _decision(row) for row in tx.execute(query.order_by(decision.c.used_at, decision.c.payload_digest))
+    )
+
+
 def mark_used(tx: Connection, payload_digests: Iterable[str], *, now: datetime) -> None:
     """These were carried out now, and count for nothing else. Raises LostRace where one already was."""
     for digest in payload_digests:

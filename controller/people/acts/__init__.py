@@ -13,6 +13,7 @@ from controller.people.acts.release_hold import ReleaseHold
 from controller.people.acts.remove import RemoveDrive
 from controller.people.acts.revoke import Revoke
 from controller.people.acts.thaw import Thaw
+from controller.people.acts.validate import Validate
 from controller.people.acts.waive_notice import WaiveNotice
 from controller.people.acts.wipe import Wipe
 
@@ -30,6 +31,7 @@ ACTS: dict[DecisionKind, Act] = {
     DecisionKind.IMPORT: ImportHosts(),
     DecisionKind.WIPE: Wipe(),
     DecisionKind.EXIT: Leave(),
+    DecisionKind.VALIDATE: Validate(),
     DecisionKind.WAIVE_NOTICE: WaiveNotice(),
 }
 

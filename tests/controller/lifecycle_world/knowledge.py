@@ -84,6 +84,7 @@ def facts_of(world: World) -> Facts:
         agent=_observed(here, AgentObservation, Question.AGENT_STATUS, token="", state=TokenState.UNKNOWN),
         is_evidence_in=here.is_evidence_in,
         verdicts=_verdicts(here),
+        acceptance=None,
         are_outcomes_logged=here.is_certified,
         is_summary_logged=here.is_certified and here.is_erased,
         does_bundle_verify=here.is_certified and here.is_erased,
@@ -172,7 +173,7 @@ def _verdicts(here: Stored) -> tuple[VerdictFacts, ...]:
         result, decision = Result.ERASED, ValidationDecision.ACCEPT
     else:
         result, decision = Result.INCONCLUSIVE, ValidationDecision.ESCALATE
-    return (VerdictFacts(medium=MEDIUM, result=result, decision=decision),)
+    return (VerdictFacts(medium=MEDIUM, result=result, decision=decision, row="default"),)
 
 
 __all__ = ["facts_of"]

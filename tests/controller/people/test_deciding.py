@@ -152,7 +152,7 @@ def test_a_revoked_operator_stands_behind_nothing_that_was_not_carried_out(crew:
 
 
 def test_an_unknown_kind_of_decision_is_refused(crew: Any) -> None:
-    assert crew.refused(lambda: crew.people.show("validate", {})) == "ACT_UNKNOWN"
+    assert crew.refused(lambda: crew.people.show("reconcile", {})) == "ACT_UNKNOWN"
 
 
 def test_nothing_is_kept_of_a_decision_that_was_refused(crew: Any) -> None:

@@ -1,0 +1,174 @@
+"""`validate`: one person accepts or rejects what the signed validation table leaves to a person.
+
+Rules this module holds (NIST SP 800-88r2, 4.5.2):
+- Only while the deprovision needs an operator, its evidence is in, and at least one medium is `erased` with
+  the table's word `escalate`. What the table rejects, and what is not `erased`, nobody can accept.
+- One evidence may hold several media, and `on` is its digest: the decision is about every escalated medium of
+  it, and the matter lists them all, with claim, reasons and limits; the others stand beside them.
+- One person, who neither requested nor approved the plan of this attempt, nor began the wipe by hand.
+- A rejection is for good: this evidence is accepted by nobody afterwards. It leads nowhere by itself.
+
+An acceptance is a fact that `decide` carries out (`verdicts`, decisions/0009).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from sqlalchemy import Connection
+
+from certificate.errors import Malformed, Refused
+from certificate.identifiers import DeprovisionId
+from certificate.statements.people import DecisionKind
+from certificate.statements.vocabulary import Result, ValidationDecision
+from controller import case as cases
+from controller.case import Case
+from controller.errors import Code
+from controller.people import acceptance, asking
+from controller.people.act import About, Matter, Signed
+from controller.program import Program
+from controller.states import State
+from controller.store import deprovisions, evidence, ledger, plans
+from controller.store.events import OperatorCommanded
+from controller.store.evidence import StoredEvidence, Verdict
+
+CONSEQUENCES: dict[ValidationDecision, tuple[str, ...]] = {
+    ValidationDecision.ACCEPT: (
+        "The result is accepted for every escalated medium below, and each gets its certificate.",
+        "The certificate names your key and this decision; strangers can read both.",
+        "If no other medium stands in the way, the host is released without another question.",
+    ),
+    ValidationDecision.REJECT: (
+        "Nobody can accept this result afterwards; no certificate is issued for it.",
+        "The deprovision goes on needing an operator: retry it, or take the media out.",
+    ),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Asked:
+    case: Case
+    choice: ValidationDecision
+    evidence: StoredEvidence
+    verdicts: tuple[Verdict, ...]
+
+
+class Validate:
+    """See the module. `about`: choice (accept, reject) and host (asset tag, or the id of its deprovision)."""
+
+    kind: ClassVar[DecisionKind] = DecisionKind.VALIDATE
+
+    def look(self, program: Program, about: About) -> None:
+        """Asks nothing: the evidence is in."""
+
+    def matter(self, tx: Connection, program: Program, about: About) -> Matter:
+        """Raises Refused: DECISION_MISMATCH, NOT_IN_STORE, VALIDATION_NOT_DUE, VALIDATION_REJECTED."""
+        asked = _asked(tx, about)
+        row, host = asked.case.deprovision, asked.case.host
+        return Matter(
+            kind=self.kind,
+            choice=asked.choice.value,
+            facts={
+                "deprovision": str(row.id),
+                "host": host.asset_tag,
+                "attempt": row.attempt,
+                "evidence": asked.evidence.payload_digest,
+                "not_by": sorted(_involved(tx, asked.case)),
+                "media": [_shown(asked.case, verdict) for verdict in asked.verdicts],
+            },
+            consequences=CONSEQUENCES[asked.choice],
+            people_needed=1,
+            words=f"{asked.choice.value} {host.asset_tag}",
+            named_digest=asked.evidence.payload_digest,
+        )
+
+    def apply(
+        self, tx: Connection, program: Program, about: About, matter: Matter, signed: tuple[Signed, ...]
+    ) -> str:
+        """Raises Refused(VALIDATOR_INVOLVED), and then nothing of the decision is kept."""
+        asked, now = _asked(tx, about), program.clock()
+        (person,) = signed
+        if person.keyid in _involved(tx, asked.case):
+            raise Refused(Code.VALIDATOR_INVOLVED, f"{person.keyid} stands behind this very erasure")
+        event = OperatorCommanded(
+            deprovision=asked.case.id,
+            command=f"{self.kind.value}:{asked.choice.value}",
+            keyid=person.keyid,
+            attempt=asked.case.deprovision.attempt,
+            decision_digest=person.payload_digest,
+        )
+        ledger.append(tx, event, now=now)
+        deprovisions.wake(tx, asked.case.id, now=now)
+        said = "accepted" if asked.choice is ValidationDecision.ACCEPT else "rejected"
+        return f"the result on {asked.case.host.asset_tag} is {said}; expunge show tells what becomes of it"
+
+
+def _asked(tx: Connection, about: About) -> _Asked:
+    named, choice = asking.fields(about, ("host", "choice"))
+    case = cases.load(tx, _key(tx, named))
+    if choice not in (ValidationDecision.ACCEPT.value, ValidationDecision.REJECT.value):
+        raise Refused(Code.DECISION_MISMATCH, f"{choice[:40]!r} is neither accept nor reject")
+    if case.deprovision.state is not State.NEEDS_OPERATOR or case.order is None:
+        raise Refused(
+            Code.VALIDATION_NOT_DUE,
+            f"{case.host.asset_tag} is {case.deprovision.state}, not with an operator",
+        )
+    seen = evidence.of_order(tx, case.order.id)
+    verdicts = evidence.verdicts_of(tx, case.order.id)
+    if seen is None or not acceptance.is_awaited((each.result, each.decision) for each in verdicts):
+        raise Refused(
+            Code.VALIDATION_NOT_DUE,
+            f"no medium of {case.host.asset_tag} is erased and escalated: {_words(case, verdicts)}",
+        )
+    rejected = acceptance.rejection(tx, seen.payload_digest)
+    if rejected is not None:
+        raise Refused(Code.VALIDATION_REJECTED, f"{rejected.keyid} rejected it at {rejected.issued_at}")
+    return _Asked(case=case, choice=ValidationDecision(choice), evidence=seen, verdicts=verdicts)
+
+
+def _key(tx: Connection, named: str) -> DeprovisionId:
+    try:
+        return DeprovisionId.parse(named)
+    except Malformed:
+        host = asking.host(tx, named)
+    live = deprovisions.live_of_host(tx, host.id)
+    if live is None:
+        raise Refused(Code.NOT_IN_STORE, f"{host.asset_tag} has no live deprovision")
+    return live.id
+
+
+def _involved(tx: Connection, case: Case) -> set[str]:
+    """Who requested or approved the plan of this attempt, whether it still counts or not, and who began the
+    wipe by hand.
+    """
+    behind: set[str] = set()
+    if case.plan is not None:
+        stored = plans.approvals_of(
+            tx, case.id, attempt=case.deprovision.attempt, plan_digest=case.plan.digest
+        )
+        behind |= {each.keyid for each in stored}
+    for event in ledger.events(tx, deprovision=case.id):
+        if event.kind == OperatorCommanded.kind and event.body["command"] == DecisionKind.WIPE.value:
+            behind.add(event.body["keyid"])
+    return behind
+
+
+def _words(case: Case, verdicts: tuple[Verdict, ...]) -> str:
+    said = [f"{each.medium[:8]} {each.result}, {each.decision}" for each in verdicts]
+    return "; ".join(said) or "nothing is judged"
+
+
+def _shown(case: Case, verdict: Verdict) -> Mapping[str, Any]:
+    claim = verdict.claim
+    is_asked = verdict.result is Result.ERASED and verdict.decision is ValidationDecision.ESCALATE
+    return {
+        "medium": verdict.medium,
+        "is_decided_on": "yes" if is_asked else "no",
+        "claim": f"{claim['result']}, {claim['method']}, {claim['grade']}",
+        "table_row": acceptance.row_words(case.plan, verdict),
+        "table_says": verdict.decision.value,
+        "reasons": list(claim["reasons"]),
+        "limits": list(claim["limits"]),
+    }

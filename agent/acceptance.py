@@ -19,11 +19,11 @@ import os
 
 from agent import admission, tokens, wiring
 from agent.errors import Code
-from agent.execute import World
 from agent.journal import JournalWriter, Kind
 from agent.journal_bodies import AcceptedBody, write_body
 from agent.run_directory import RunDirectory
 from agent.tokens import TokenFolder, TokenRecord
+from agent.world import World
 from certificate import delivery, envelope, trust
 from certificate.delivery import Delivery, Obeyable
 from certificate.errors import Refused

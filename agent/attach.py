@@ -1,32 +1,43 @@
 """Taking over an execution whose process is gone: look, and send nothing.
 
-Rules: no irreversible command is ever sent here, whatever the journal says; a command that was acknowledged
-may have been sent, so the drive's own status is asked; what the first process did not write down stays
-`not_observed` (`evidence`); a step that was waiting is not begun any more. It may be repeated: a second
+Rules: no irreversible command is ever sent here, whatever the journal says, and no layer is destroyed; a
+command that was acknowledged may have been sent, so the drive's own status is asked; what the host itself was
+writing ended with its process, and how far it came nobody knows; what the first process did not write down
+stays `not_observed` (`evidence`); a step that was waiting is not begun any more. It may be repeated: a second
 attach finds what the first one wrote and looks again.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from agent import markers
-from agent.devices import nvme
-from agent.devices.nvme import Completion, DriveIdentity, SanitizeLog
-from agent.errors import Code
-from agent.execute import Execution, Work, markers_step, start_step
+from agent.devices.drive import DriveIdentity
+from agent.errors import Code, StepRefused
+from agent.execute import Execution, is_whole
 from agent.found_media import place
 from agent.journal import Kind
-from agent.journal_bodies import OpenedBody, SentBody, StartBody, read_body
-from agent.techniques import TECHNIQUES, NvmeSanitize
-from agent.techniques.nvme_sanitize import Prepared, Started, Watched
+from agent.journal_bodies import (
+    NOT_APPLICABLE,
+    EndedBody,
+    OpenedBody,
+    SentBody,
+    StartBody,
+    read_body,
+)
+from agent.overwritten import capacity_bytes
+from agent.techniques.technique import Prepared, Started
+from agent.work import Running, Work, aim_at, is_layers, markers_step
 from certificate.errors import Refused
-from certificate.messages import JournalLine
+from certificate.messages import DriveReport, JournalLine
 from certificate.statements import Seen
 from certificate.statements.statement import NOT_OBSERVED
 from certificate.statements.vocabulary import Technique
 
 REASON = "the executing process ended before this step was over"
+#: Lines after which a step of the medium needs no word any more about its end.
+_STOPS = (Kind.NOT_BEGUN, Kind.FAILED)
 
 
 def attach(execution: Execution) -> None:
@@ -44,26 +55,32 @@ def attach(execution: Execution) -> None:
     execution.conclude()
 
 
-def _recover(execution: Execution, work: Work, lines: tuple[JournalLine, ...]) -> None:
-    """What the first process had in its memory: identity, markers, the command on its way."""
+def _recover(execution: Execution, work: Work, lines: Sequence[JournalLine]) -> None:
+    """What the first process had in its memory: identity, markers, layout, the command on its way."""
     work.techniques = []
     opened = next((line for line in lines if line.kind == Kind.OPENED), None)
-    if opened is not None and work.found.identity is not None:
-        work.identity = _identity_then(work, read_body(opened, OpenedBody))
-    committed = next((line for line in lines if line.kind == Kind.MARKERS_COMMITTED), None)
-    if committed is not None and opened is not None:
-        work.placed = _placed_then(execution, work, read_body(opened, OpenedBody), committed)
-    work.is_marked = any(line.kind == Kind.MARKED for line in lines)
+    if opened is not None:
+        _recover_medium(execution, work, read_body(opened, OpenedBody), lines)
     starts = [line for line in lines if line.kind == Kind.START]
     if starts:
         _recover_command(execution, work, starts[-1], lines)
-    step = starts[-1].step if starts else markers_step(work.commitment)
-    last = [line for line in lines if line.step == step] if starts else lines
-    if not any(line.kind in (Kind.SENT, Kind.NOT_BEGUN, Kind.FAILED) for line in last):
-        kind = Kind.NOT_BEGUN if work.running is None else Kind.FAILED
-        running = work.running
-        execution.stop(work, kind, step, Code.EXECUTION_INTERRUPTED, REASON)
-        work.running = running
+    _tell_interruptions(execution, work, lines)
+
+
+def _recover_medium(
+    execution: Execution, work: Work, opened: OpenedBody, lines: Sequence[JournalLine]
+) -> None:
+    work.aim = aim_at(
+        opened.report,
+        order_digest=execution.order_digest,
+        marker_nonce=execution.marker_nonce,
+        commitment=work.commitment,
+    )
+    work.identity = _identity_then(work, opened)
+    committed = next((line for line in lines if line.kind == Kind.MARKERS_COMMITTED), None)
+    if committed is not None:
+        work.placed = _placed_then(execution, work, opened.report, committed)
+    work.is_marked = any(line.kind == Kind.MARKED for line in lines)
 
 
 def _identity_then(work: Work, opened: OpenedBody) -> DriveIdentity | None:
@@ -74,9 +91,9 @@ def _identity_then(work: Work, opened: OpenedBody) -> DriveIdentity | None:
 
 
 def _placed_then(
-    execution: Execution, work: Work, opened: OpenedBody, committed: JournalLine
+    execution: Execution, work: Work, report: DriveReport | None, committed: JournalLine
 ) -> tuple[markers.PlacedMarker, ...]:
-    found = replace(work.found, report=opened.report)
+    found = replace(work.found, report=report)
     placed = place(found, order_digest=execution.order_digest, nonce=execution.marker_nonce)
     if markers.digest(placed, boot_nonce=execution.marker_nonce) != committed.body["commitment"]:
         raise Refused(Code.JOURNAL_BROKEN, "the markers derived again are not those of the commitment")
@@ -84,52 +101,69 @@ def _placed_then(
 
 
 def _recover_command(
-    execution: Execution, work: Work, line: JournalLine, lines: tuple[JournalLine, ...]
+    execution: Execution, work: Work, line: JournalLine, lines: Sequence[JournalLine]
 ) -> None:
     """Sets the command on its way, if the newest start was acknowledged and has neither end nor refusal."""
     of_step = [other for other in lines if other.step == line.step]
-    is_over = any(other.kind in (Kind.NOT_BEGUN, Kind.ENDED) for other in of_step)
-    if is_over or not execution.permit.folder.is_acknowledged(line) or work.identity is None:
-        return
     start = read_body(line, StartBody)
-    technique = TECHNIQUES[Technique(start.technique)]
-    command = nvme.sanitize(technique.action, no_deallocate=_asked_no_deallocate(start.submission))
-    if command.sqe.hex() != start.submission:
-        raise Refused(Code.JOURNAL_BROKEN, "the command in the journal is none of this release")
-    log = SanitizeLog.parse(bytes.fromhex(start.status_log_before).ljust(nvme.SANITIZE_LOG_BYTES, b"\x00"))
+    if not execution.permit.folder.is_acknowledged(line) or work.identity is None:
+        return
+    work.technique = Technique(start.technique)
+    ended = next((read_body(other, EndedBody) for other in of_step if other.kind == Kind.ENDED), None)
+    if ended is not None:
+        work.is_overwritten = is_whole(ended.overwrite, capacity_bytes(work.aim))
+    is_over = ended is not None or any(other.kind == Kind.NOT_BEGUN for other in of_step)
+    if is_over or start.submission == NOT_APPLICABLE:
+        return
     sent = next((read_body(other, SentBody) for other in of_step if other.kind == Kind.SENT), None)
-    answer = None
-    if sent is not None and sent.completion_status != NOT_OBSERVED:
-        answer = Completion(status=int(sent.completion_status, 16), result=0, data=b"")
-    prepared = Prepared(identity=work.identity, log=log, command=command, counters=start.counters)
-    work.running = (technique, prepared, Started(command=command, answer=answer, errors=()))
+    completion = None if sent is None or sent.completion_status == NOT_OBSERVED else sent.completion_status
+    work.running = Running(
+        technique=execution.techniques[work.technique],
+        step=line.step,
+        prepared=Prepared(
+            identity=work.identity,
+            submission=bytes.fromhex(start.submission),
+            status_before=_raw(start.status_log_before),
+            counters=start.counters,
+        ),
+        started=Started(
+            was_accepted=Seen.NOT_OBSERVED if sent is None else Seen(sent.was_accepted),
+            completion=None if completion is None else bytes.fromhex(completion),
+            errors=(),
+        ),
+    )
 
 
-def _asked_no_deallocate(submission_hex: str) -> bool:
-    dword10 = int.from_bytes(bytes.fromhex(submission_hex)[40:44], "little")
-    return bool(dword10 & nvme.NO_DEALLOCATE_AFTER_SANITIZE)
+def _raw(status_log: str) -> bytes | None:
+    return None if status_log in (NOT_APPLICABLE, NOT_OBSERVED) else bytes.fromhex(status_log)
 
 
 def _observe(execution: Execution, work: Work) -> None:
-    """Waits for a command that is running; one that may never have been sent gets one look and no waiting."""
+    """The end of a command that another process sent, or may have sent. Raises StepRefused(DRIVE_MISSING)."""
     if work.running is None:
         return
-    log = work.drive.sanitize_log()
-    technique, _, started = work.running
-    if log.is_running:
-        execution.watch(work)
+    if work.found.drive is None:
+        # Said of this look, never of the command: that was perhaps sent.
+        raise StepRefused(Code.DRIVE_MISSING, "the drive is not there any more")
+    execution.watch(work)
+
+
+def _tell_interruptions(execution: Execution, work: Work, lines: Sequence[JournalLine]) -> None:
+    """A line for the step that lost its process: begun or not, it goes no further.
+
+    A command of the drive's own that is known to be sent needs none: the drive goes on with it alone.
+    """
+    running = work.running
+    own = [line for line in lines if not is_layers(line)]
+    if any(line.kind in _STOPS for line in own):
         return
-    step = start_step(work.commitment, technique.technique)
-    with execution.contained(work, step):
-        execution.journal_ended(work, _one_look(technique, started, log))
-
-
-def _one_look(technique: NvmeSanitize, started: Started, log: SanitizeLog) -> Watched:
-    is_over = started.answer is None or log.has_ended
-    return Watched(
-        last_log=log,
-        has_ended=log.has_ended,
-        seen_in_progress=Seen.NOT_OBSERVED,
-        timed_out=Seen.NOT_OBSERVED if not is_over else Seen.NO,
-        errors=(),
-    )
+    asked = next((line for line in reversed(own) if line.needs_ack), None)
+    step = markers_step(work.commitment) if asked is None else asked.step
+    kinds = {line.kind for line in own if line.step == step}
+    is_hosts = asked is not None and asked.body.get("submission") == NOT_APPLICABLE
+    if Kind.ENDED in kinds or (Kind.SENT in kinds and not is_hosts):
+        return
+    may_have_begun = asked is not None and execution.permit.folder.is_acknowledged(asked)
+    kind = Kind.FAILED if may_have_begun else Kind.NOT_BEGUN
+    execution.stop(work, kind, step, Code.EXECUTION_INTERRUPTED, REASON)
+    work.running = running

@@ -1,112 +1,67 @@
 """The sequence of an execution, and nothing but the sequence.
 
-    for each drive   open exclusively; commit to markers; acknowledged; write them and read them back;
-                     read the status; acknowledged; send once
-    for each drive   wait on its own status; on its own word that it failed, the next technique of the plan
-    for each drive   read its identity again, and the markers
+    for each drive   let go of what stands on it; open exclusively; destroy the keys of each planned layer;
+                     commit to markers; acknowledged; write them and read them back;
+                     prepare; acknowledged; send once
+    for each drive   wait for its own end; on its own word that it failed, the next technique of the plan
+    for each drive   read its identity again, the markers, what an overwrite wrote, and look for its layers
     once             evidence, signed by this boot's key
 
 Rules: the caller holds the execution lock; `permit` is asked again immediately before each irreversible act;
 a journal line is durable before what it announces and after what it reports; one failing drive stops its own
-work only, and the reason stands in the evidence; whatever ends the process, nothing is ever sent twice,
-because a second process only observes (`attach`). A token that is given up, which happens only before its
-first acknowledgement, ends the execution without evidence: its last word is the signed absence (`standing`).
-What may be claimed is not decided here.
+work only, and the reason stands in the evidence; a technique that needs several commands sends each by
+itself, in order, and the next only after the one before ended well; whatever ends the process, nothing is
+ever sent twice, because a second process only observes (`attach`). A token that is given up, which happens
+only before its first acknowledgement, ends the execution without evidence: its last word is the signed
+absence (`standing`). What may be claimed is not decided here.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import datetime
 
-from agent import markers
-from agent.devices.nvme import DriveIdentity, NvmeDrive, SanitizeLog
+from agent import last_look, markers
 from agent.errors import Code, DeviceError, StepRefused
-from agent.evidence import Told, assemble
+from agent.evidence import assemble
 from agent.found_media import FoundMedium, annex_digest, place, self_report
 from agent.journal import JournalWriter, Kind
 from agent.journal_bodies import (
+    NOT_APPLICABLE,
     EndedBody,
     EvidenceBody,
     MarkedBody,
-    MarkerRead,
     MarkersCommittedBody,
     OpenedBody,
+    OverwriteRead,
     ProgressBody,
-    ReadbackBody,
     SentBody,
     StartBody,
     StoppedBody,
-    without_serial,
+    without_names,
     write_body,
 )
-from agent.markers import PlacedMarker
+from agent.overwritten import capacity_bytes
 from agent.permit import Permit
-from agent.techniques import TECHNIQUES, NvmeSanitize
-from agent.techniques.nvme_sanitize import Prepared, Started, Watched
+from agent.techniques.technique import Facts, Report, Started, Technique, Watched
+from agent.told import Told
+from agent.work import Running, Work, aim_at, markers_step, start_step
+from agent.world import World
 from certificate import envelope
+from certificate.errors import Code as DocumentCode
 from certificate.errors import RefusalCode, Refused
 from certificate.keys import PrivateKey
 from certificate.messages import JournalLine
 from certificate.statements import Order, Seen
+from certificate.statements.evidence import MAX_COMMANDS
 from certificate.statements.statement import NOT_OBSERVED, time_text
-from certificate.statements.vocabulary import MarkerReading, Technique
+from certificate.statements.vocabulary import Technique as TechniqueName
 
 LOG = logging.getLogger("agent.execute")
-
-
-def markers_step(commitment: str) -> str:
-    """The step of marking one medium."""
-    return f"markers:{commitment}"
-
-
-def start_step(commitment: str, technique: Technique) -> str:
-    """The step of one technique on one medium, as journal and acknowledgement name it."""
-    return f"start:{commitment}:{technique.value}"
-
-
-@dataclass(frozen=True, kw_only=True)
-class World:
-    """What an execution is given of the outside: clocks, waiting and randomness.
-
-    `clock`: CLOCK_BOOTTIME in milliseconds; `now`: UTC; `pause`: waits seconds; `random_bytes`: that many.
-    """
-
-    clock: Callable[[], int]
-    now: Callable[[], datetime]
-    pause: Callable[[float], None]
-    random_bytes: Callable[[int], bytes]
-
-
-@dataclass(kw_only=True)
-class Work:
-    """How far one medium is. `techniques` are those of the plan that were not begun yet."""
-
-    found: FoundMedium
-    techniques: list[Technique]
-    identity: DriveIdentity | None = None
-    placed: tuple[PlacedMarker, ...] = ()
-    #: The journal says that the markers were written.
-    is_marked: bool = False
-    #: The drive is held exclusively, so that what is read is the drive's and nobody changes it meanwhile.
-    is_held: bool = False
-    is_stopped: bool = False
-    #: The command on its way: technique, what it was prepared with, and what sending it gave.
-    running: tuple[NvmeSanitize, Prepared, Started] | None = None
-
-    @property
-    def commitment(self) -> str:
-        return self.found.planned.commitment
-
-    @property
-    def drive(self) -> NvmeDrive:
-        """Raises StepRefused(DRIVE_MISSING) when the medium has none."""
-        if self.found.drive is None:
-            raise StepRefused(Code.DRIVE_MISSING, "the drive is not there (any more)")
-        return self.found.drive
+#: A line of progress for each 1/64: what moves slowly for hours fills no journal.
+PROGRESS_SHIFT = 10
 
 
 @dataclass(kw_only=True)
@@ -125,6 +80,7 @@ class Execution:
     has_secret: Seen
     marker_nonce: bytes
     media: tuple[FoundMedium, ...]
+    techniques: Mapping[TechniqueName, Technique]
     unexpected_count: int | None
     annex: bytes
     world: World
@@ -132,7 +88,16 @@ class Execution:
     works: list[Work] = field(init=False)
 
     def __post_init__(self) -> None:
-        self.works = [Work(found=found, techniques=list(found.planned.techniques)) for found in self.media]
+        self.works = [self._work(found) for found in self.media]
+
+    def _work(self, found: FoundMedium) -> Work:
+        aim = aim_at(
+            found.report,
+            order_digest=self.order_digest,
+            marker_nonce=self.marker_nonce,
+            commitment=found.planned.commitment,
+        )
+        return Work(found=found, aim=aim, techniques=list(found.planned.techniques))
 
     def run(self) -> None:
         """From the accepted order to signed evidence. Raises only what concerns the journal itself."""
@@ -143,28 +108,47 @@ class Execution:
                 self.open(work)
             with self.contained(work, markers_step(work.commitment)):
                 self._mark(work)
-            self._start_next(work)
-        for work in self.works:
-            for _ in work.found.planned.techniques:
+            self._begin(work)
+        # A drive that works alone may fail and need its next technique while the order is still alive; the
+        # host's own passes take longest and have none after them.
+        for work in sorted(self.works, key=lambda work: work.is_hosts_turn):
+            while work.running is not None:
                 self.watch(work)
-                self._start_next(work)
+                self._begin(work)
         self.conclude()
 
     def conclude(self) -> None:
         """The last look at each medium, the evidence, the end; of a token given up, only the end."""
         if not self.permit.is_given_up():
-            for work in self.works:
-                with self.contained(work, f"readback:{work.commitment}"):
-                    self._read_back(work)
+            self._look()
             self._testify()
         for work in self.works:
-            if work.found.drive is not None:
-                work.found.drive.blocks.close()
+            self._let_go(work)
+
+    def _look(self) -> None:
+        looks = last_look.looks(
+            self.works,
+            mode=self.order.plan.read_back,
+            order_digest=self.order_digest,
+            nonce=self.marker_nonce,
+        )
+        for work, look in looks:
+            step = f"readback:{work.commitment}"
+            with self.contained(work, step):
+                self.journal.append(Kind.READBACK, step=step, body=write_body(look()))
+
+    def _let_go(self, work: Work) -> None:
+        if work.found.drive is None:
+            return
+        try:
+            work.found.drive.blocks.close()
+        except OSError:
+            LOG.exception("closing %s", work.commitment)
 
     def _testify(self) -> None:
         """Signs what the journal tells, unless the token was given up meanwhile: evidence or absence."""
         nonce = self.world.random_bytes(16).hex()
-        evidence = assemble(self._told(), nonce=nonce, issued_at=self._utc_seconds())
+        evidence = assemble(self._told(), nonce=nonce, issued_at=self.world.utc_seconds())
         signed = envelope.sign(evidence.payload(), self.key)
         body = EvidenceBody(envelope=signed.write().decode(), annex=self.annex.decode())
         with self.permit.run.settling():
@@ -203,7 +187,7 @@ class Execution:
             opened_exclusively=exclusively.value,
             model=NOT_OBSERVED if identity is None else identity.model_number,
             capacity_bytes=NOT_OBSERVED if identity is None else str(identity.capacity_bytes),
-            report=None if found.report is None else without_serial(found.report),
+            report=None if found.report is None else without_names(found.report),
         )
         self.journal.append(Kind.OPENED, step=f"open:{work.commitment}", body=write_body(body))
         work.identity = identity
@@ -213,7 +197,14 @@ class Execution:
         if not work.is_held:
             raise StepRefused(Code.DRIVE_NOT_EXCLUSIVE, "the drive could not be taken exclusively")
 
-    # --- the first irreversible step: markers ---------------------------------------------------------------
+    def require_permit(self, work: Work, line: JournalLine) -> None:
+        """Waits for the acknowledgement, sees that this is still the same drive, and asks once more."""
+        self.permit.await_ack(line)
+        if work.drive.identity() != work.identity:
+            raise StepRefused(Code.IDENTITY_CHANGED, "another drive answers since the step was asked for")
+        self.permit.check(line)
+
+    # --- the first irreversible step of the medium itself: markers ------------------------------------------
 
     def _mark(self, work: Work) -> None:
         if work.is_stopped:
@@ -228,7 +219,7 @@ class Execution:
         line = self.journal.append(
             Kind.MARKERS_COMMITTED, step=step, body=write_body(committed), needs_ack=True
         )
-        self._require_permit(work, line)
+        self.require_permit(work, line)
         markers.write(work.drive.blocks, work.placed)
         seen = [markers.read_back_before(work.drive.blocks, marker) for marker in work.placed]
         body = MarkedBody(medium=work.commitment, read_back=",".join(one.value for one in seen))
@@ -237,149 +228,147 @@ class Execution:
         if any(one is not Seen.YES for one in seen):
             raise Refused(Code.MARKERS_FAILED, "a marker did not read back as it was written")
 
-    def _require_permit(self, work: Work, line: JournalLine) -> None:
-        """Waits for the acknowledgement, sees that this is still the same drive, and asks once more."""
+    # --- the commands ---------------------------------------------------------------------------------------
+
+    def _begin(self, work: Work) -> None:
+        """Starts what is next, until a command is on its way that may run alone, or nothing is left.
+
+        What the drive refused, and each command of several but the last, is over at once: the next one is
+        asked for while somebody is there to acknowledge it.
+        """
+        while self._begin_one(work):
+            running = work.running
+            if running is not None and not work.commands and running.started.was_accepted is not Seen.NO:
+                return
+            self.watch(work)
+
+    def _begin_one(self, work: Work) -> bool:
+        """Whether there was something to begin; `work.running` says whether it is on its way."""
+        if work.is_stopped or not work.is_marked or work.running is not None:
+            return False
+        if not work.commands and not work.techniques:
+            return False
+        if not work.commands:
+            work.technique = work.techniques.pop(0)
+        name = work.technique
+        if name is None:
+            return False
+        technique = self.techniques[name]
+        with self.contained(work, start_step(work.commitment, name)):
+            if not work.commands:
+                work.commands = self._commands_of(work, technique)
+        if work.is_stopped:
+            return False
+        command = work.commands.pop(0)
+        with self.contained(work, start_step(work.commitment, name, command)):
+            self._start(work, technique, command)
+        return True
+
+    def _commands_of(self, work: Work, technique: Technique) -> list[str]:
+        """What the technique needs on this drive. Raises Refused when evidence could not tell it all."""
+        commands = list(technique.steps(work.drive, work.aim))
+        if not commands or work.begun_count + len(commands) > MAX_COMMANDS:
+            reason = f"{len(commands)} commands after {work.begun_count}, evidence holds {MAX_COMMANDS}"
+            raise Refused(DocumentCode.TECHNIQUE_UNAVAILABLE, reason)
+        return commands
+
+    def _start(self, work: Work, technique: Technique, command: str) -> None:
+        step = start_step(work.commitment, technique.technique, command)
+        prepared = technique.prepare(work.drive, work.aim, step=command)
+        status, submission = prepared.status_before, prepared.submission
+        body = StartBody(
+            medium=work.commitment,
+            technique=technique.technique.value,
+            command=command,
+            submission=NOT_APPLICABLE if submission is None else submission.hex(),
+            status_log_before=NOT_APPLICABLE if status is None else status.hex(),
+            counters=prepared.counters,
+            self_report=self_report(work.found),
+        )
+        line = self.journal.append(Kind.START, step=step, body=write_body(body), needs_ack=True)
         self.permit.await_ack(line)
-        if work.drive.identity() != work.identity:
-            raise StepRefused(Code.IDENTITY_CHANGED, "another drive answers since the step was asked for")
+        again = technique.prepare(work.drive, work.aim, step=command)
+        if again != prepared or work.identity != prepared.identity:
+            raise StepRefused(Code.IDENTITY_CHANGED, "the drive answers otherwise than when it was asked")
+        started_at = time_text(self.world.utc_seconds())
         self.permit.check(line)
+        work.begun_count += 1
+        started = technique.start(work.drive, prepared)
+        work.running = Running(technique=technique, step=step, prepared=prepared, started=started)
+        self._journal_sent(work, work.running, started, started_at)
 
-    # --- the command ----------------------------------------------------------------------------------------
-
-    def _start_next(self, work: Work) -> None:
-        """Begins the next technique of the plan, if this medium is ready for one."""
-        if work.is_stopped or not work.is_marked or work.running is not None or not work.techniques:
-            return
-        technique = TECHNIQUES[work.techniques.pop(0)]
-        step = start_step(work.commitment, technique.technique)
-        with self.contained(work, step):
-            prepared = technique.prepare(work.drive)
-            body = StartBody(
-                medium=work.commitment,
-                technique=technique.technique.value,
-                submission=prepared.command.sqe.hex(),
-                status_log_before=prepared.log.head.hex(),
-                counters=prepared.counters,
-                self_report=self_report(work.found),
-            )
-            line = self.journal.append(Kind.START, step=step, body=write_body(body), needs_ack=True)
-            self.permit.await_ack(line)
-            if technique.prepare(work.drive) != prepared or work.identity != prepared.identity:
-                raise StepRefused(Code.IDENTITY_CHANGED, "the drive answers otherwise than when it was asked")
-            started_at = time_text(self._utc_seconds())
-            self.permit.check(line)
-            started = technique.start(work.drive, prepared)
-            work.running = (technique, prepared, started)
-            self._journal_sent(work, step, started, started_at)
-
-    def _journal_sent(self, work: Work, step: str, started: Started, started_at: str) -> None:
-        answer = started.answer
+    def _journal_sent(self, work: Work, running: Running, started: Started, started_at: str) -> None:
+        missing = NOT_APPLICABLE if running.is_hosts else NOT_OBSERVED
         body = SentBody(
             medium=work.commitment,
-            technique=step.rpartition(":")[2],
-            completion_status=NOT_OBSERVED if answer is None else answer.raw_status.hex(),
+            technique=running.technique.technique.value,
+            completion_status=missing if started.completion is None else started.completion.hex(),
             was_accepted=started.was_accepted.value,
             started_at=started_at,
             codes=",".join(started.errors),
         )
-        self.journal.append(Kind.SENT, step=step, body=write_body(body))
+        self.journal.append(Kind.SENT, step=running.step, body=write_body(body))
 
     # --- what follows may run disconnected ------------------------------------------------------------------
 
     def watch(self, work: Work) -> None:
         """Waits for the end of the command on its way, if there is one; a failed one lets the next follow."""
-        if work.running is None:
+        running = work.running
+        if running is None:
             return
-        technique, prepared, started = work.running
-        step = start_step(work.commitment, technique.technique)
-        with self.contained(work, step):
-            watched = technique.watch(
+        with self.contained(work, running.step):
+            watched = running.technique.watch(
                 work.drive,
-                started,
-                deadlines=technique.deadlines(prepared),
+                running.prepared,
+                running.started,
                 now_ms=self.world.clock,
                 pause=self.world.pause,
-                report=self._reporter(work, step),
+                report=self._reporter(work, running),
             )
-            self.journal_ended(work, watched)
+            self._journal_ended(work, running, watched)
 
-    def journal_ended(self, work: Work, watched: Watched) -> None:
-        """What watching gave. The next technique may follow only if the drive itself said no."""
-        if work.running is None:
-            return
-        technique, prepared, started = work.running
-        facts = technique.conclude(work.drive, prepared, started, watched)
+    def _journal_ended(self, work: Work, running: Running, watched: Watched) -> None:
+        """What watching gave. After a failure by the drive's own word the next technique may follow, after a
+        good end the next command of this one; anything else ends the medium.
+        """
+        facts = running.technique.conclude(work.drive, running.prepared, running.started, watched)
+        missing = NOT_APPLICABLE if running.prepared.status_before is None else NOT_OBSERVED
         body = EndedBody(
             medium=work.commitment,
-            technique=technique.technique.value,
-            status_log_after=NOT_OBSERVED if facts.status_log_after is None else facts.status_log_after.hex(),
+            technique=running.technique.technique.value,
+            status_log_after=missing if facts.status_after is None else facts.status_after.hex(),
             seen_in_progress=facts.seen_in_progress.value,
             timed_out=facts.timed_out.value,
-            finished_at=time_text(self._utc_seconds()),
+            finished_at=time_text(self.world.utc_seconds()),
+            overwrite=_overwrite_read(facts),
             codes=",".join(facts.errors),
         )
-        step = start_step(work.commitment, technique.technique)
-        self.journal.append(Kind.ENDED, step=step, body=write_body(body))
-        is_refused = facts.was_accepted is Seen.NO
-        is_failed = Code.SANITIZE_FAILED.value in facts.errors and facts.is_log_ours is Seen.YES
+        self.journal.append(Kind.ENDED, step=running.step, body=write_body(body))
         work.running = None
-        work.is_stopped = not (is_refused or is_failed)
+        work.is_overwritten = is_whole(body.overwrite, capacity_bytes(work.aim))
+        if facts.has_failed:
+            work.commands = []
+            return
+        is_well = running.started.was_accepted is Seen.YES and facts.timed_out is Seen.NO
+        work.is_stopped = not (work.commands and is_well)
 
-    def _reporter(self, work: Work, step: str) -> Callable[[SanitizeLog], None]:
+    def _reporter(self, work: Work, running: Running) -> Report:
         """Journals progress when it moved; a drive that stands still fills no journal."""
         last = -1
 
-        def report(log: SanitizeLog) -> None:
+        def report(progress_65536ths: int) -> None:
             nonlocal last
-            if log.progress_65536ths >> 10 == last:
+            if progress_65536ths >> PROGRESS_SHIFT == last:
                 return
-            last = log.progress_65536ths >> 10
+            last = progress_65536ths >> PROGRESS_SHIFT
             body = ProgressBody(
                 medium=work.commitment,
-                technique=step.rpartition(":")[2],
-                progress_65536ths=str(log.progress_65536ths),
+                technique=running.technique.technique.value,
+                progress_65536ths=str(progress_65536ths),
             )
-            self.journal.append(Kind.PROGRESS, step=step, body=write_body(body))
+            self.journal.append(Kind.PROGRESS, step=running.step, body=write_body(body))
 
         return report
-
-    # --- the last look --------------------------------------------------------------------------------------
-
-    def _read_back(self, work: Work) -> None:
-        """Identity and markers as they read now. What cannot be read is said so; nothing is written."""
-        codes: list[str] = []
-        same = Seen.NOT_OBSERVED
-        if work.found.drive is None:
-            return
-        try:
-            same = Seen.that(work.drive.identity() == work.identity)
-        except (Refused, DeviceError) as error:
-            codes.append(error.code.value)
-        if same is Seen.NO:
-            codes.append(Code.IDENTITY_CHANGED.value)
-        # What was not surely written cannot be found unchanged.
-        placed = work.placed if work.is_held and work.is_marked else ()
-        readings = [(marker, markers.read_after(work.drive.blocks, marker)) for marker in placed]
-        reads = tuple(
-            MarkerRead(
-                nsid=marker.nsid,
-                offset_bytes=marker.offset_bytes,
-                reading=reading.reading.value,
-                changed_65536ths=reading.changed_65536ths,
-            )
-            for marker, reading in readings
-        )
-        is_readable = Seen.NOT_OBSERVED
-        if readings:
-            is_readable = Seen.that(all(one.reading is not MarkerReading.UNREADABLE for _, one in readings))
-        body = ReadbackBody(
-            medium=work.commitment,
-            same_identity=same.value,
-            is_readable=is_readable.value,
-            markers=reads,
-            codes=",".join(codes),
-        )
-        self.journal.append(Kind.READBACK, step=f"readback:{work.commitment}", body=write_body(body))
 
     # --- what is signed -------------------------------------------------------------------------------------
 
@@ -403,11 +392,32 @@ class Execution:
             finished_at_ms=self.world.clock(),
         )
 
-    def _utc_seconds(self) -> datetime:
-        return self.world.now().replace(microsecond=0)
-
     def stop(self, work: Work, kind: Kind, step: str, code: RefusalCode, reason: str) -> None:
         """Ends the work on one medium with a line that says why."""
         work.is_stopped, work.running = True, None
+        self.note(work, kind, step, code, reason)
+
+    def note(self, work: Work, kind: Kind, step: str, code: RefusalCode, reason: str) -> None:
+        """A line that says why a step of this medium was not begun, or failed."""
         body = StoppedBody(medium=work.commitment, code=code.value, reason=reason)
         self.journal.append(kind, step=step, body=write_body(body))
+
+
+def is_whole(overwrite: OverwriteRead | None, capacity: int) -> bool:
+    """The host's pass reached all `capacity` bytes, and the drive said that nothing waits in a cache."""
+    if overwrite is None:
+        return False
+    is_complete = (overwrite.bytes_written, overwrite.bytes_failed) == (capacity, 0)
+    return is_complete and overwrite.was_flushed == Seen.YES.value
+
+
+def _overwrite_read(facts: Facts) -> OverwriteRead | None:
+    done = facts.overwrite
+    if done is None:
+        return None
+    return OverwriteRead(
+        pattern=done.pattern.value,
+        bytes_written=done.bytes_written,
+        bytes_failed=done.bytes_failed,
+        was_flushed=done.was_flushed.value,
+    )

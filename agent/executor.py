@@ -12,9 +12,9 @@ from collections.abc import Callable
 
 from agent import attach, tokens, wiring
 from agent.errors import Code
-from agent.execute import World
 from agent.journal import Kind
 from agent.run_directory import RunDirectory
+from agent.world import World
 from certificate.errors import Refused
 from certificate.messages import JournalLine
 

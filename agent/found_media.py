@@ -14,14 +14,17 @@ from dataclasses import dataclass
 
 from agent import markers
 from agent.admission import find_drive
-from agent.devices.nvme import DriveIdentity, NvmeDrive
+from agent.devices.drive import Drive, DriveIdentity
+from agent.devices.nvme import NvmeDrive
 from agent.errors import Code, DeviceError
 from agent.inventory import Storage
+from agent.journal_bodies import NOT_APPLICABLE
 from agent.markers import NamespaceRoom, PlacedMarker
 from certificate.errors import Refused
 from certificate.messages import DriveReport, InventoryAnswer
 from certificate.statements import Order, Seen
 from certificate.statements.plan import PlannedMedium
+from certificate.statements.statement import NOT_OBSERVED
 
 ANNEX_SCHEMA = 1
 
@@ -32,13 +35,14 @@ class FoundMedium:
 
     planned: PlannedMedium
     salt: bytes
-    drive: NvmeDrive | None
+    drive: Drive | None
     report: DriveReport | None
     was_present: Seen
     #: None where the drive did not say.
     identity: DriveIdentity | None
-    #: The answer to Identify Controller, for the annex; empty where it was not read.
-    identify_controller: bytes
+    #: The answer to Identify Controller, for the annex: hexadecimal, not_observed where it was not read,
+    #: not_applicable for a drive that has none.
+    identify_controller: str
 
 
 def find(
@@ -72,7 +76,7 @@ def self_report(found: FoundMedium) -> str:
     """What the drive said of its capabilities and latest sanitize when it was opened, as one JSON text."""
     report = found.report
     words = {} if report is None else {word.field: word.raw for word in report.capabilities}
-    log = "not_observed" if report is None else report.status_log
+    log = NOT_OBSERVED if report is None else report.status_log
     return json.dumps({"capabilities": words, "status_log": log}, separators=(",", ":"), sort_keys=True)
 
 
@@ -98,11 +102,15 @@ def annex_digest(data: bytes) -> str:
 
 
 def _annex_entry(found: FoundMedium) -> dict[str, str]:
+    report = found.report
     return {
         "commitment": found.planned.commitment,
         "salt": found.salt.hex(),
-        "serial": "not_observed" if found.report is None else found.report.serial,
-        "identify_controller": found.identify_controller.hex() or "not_observed",
+        "serial": NOT_OBSERVED if report is None else report.serial,
+        "manufacturer": NOT_OBSERVED if report is None else report.manufacturer,
+        "model": NOT_OBSERVED if report is None else report.model,
+        "capacity_bytes": NOT_OBSERVED if report is None else str(report.capacity_bytes),
+        "identify_controller": found.identify_controller,
     }
 
 
@@ -130,10 +138,11 @@ def _find(
     )
 
 
-def _identity(drive: NvmeDrive | None) -> tuple[DriveIdentity | None, bytes]:
+def _identity(drive: Drive | None) -> tuple[DriveIdentity | None, str]:
     if drive is None:
-        return None, b""
+        return None, NOT_OBSERVED
     try:
-        return drive.identity(), drive.identify_controller().raw
-    except (DeviceError, Refused):
-        return None, b""
+        page = drive.identify_controller().raw.hex() if isinstance(drive, NvmeDrive) else NOT_APPLICABLE
+        return drive.identity(), page
+    except (DeviceError, Refused, OSError):
+        return None, NOT_OBSERVED

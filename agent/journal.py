@@ -5,9 +5,10 @@ and again before it is sent; a torn last line (no line feed: the writer was kill
 dropped when the file is opened again; a line that does not follow its predecessor makes the whole journal
 refuse. What a line *allows* is not decided here (`permit`).
 
-Kinds, in the order of a run: accepted; for each medium opened, markers_committed (needs_ack), marked, start
-(needs_ack), sent, progress, ended, readback; then evidence, finished. `not_begun` and `failed` stand where a
-step of a medium stopped, `attached` where a second process took over to observe.
+Kinds, in the order of a run: accepted; for each medium released, opened; for each of its layers layer_start
+(needs_ack), layer_ended; markers_committed (needs_ack), marked; for each command start (needs_ack), sent,
+progress, ended; readback; then evidence, finished. `not_begun` and `failed` stand where a step of a medium
+stopped, `attached` where a second process took over to observe.
 """
 
 from __future__ import annotations
@@ -31,7 +32,10 @@ FIRST_PREVIOUS = "0" * 64
 
 class Kind(StrEnum):
     ACCEPTED = "accepted"
+    RELEASED = "released"
     OPENED = "opened"
+    LAYER_START = "layer_start"
+    LAYER_ENDED = "layer_ended"
     MARKERS_COMMITTED = "markers_committed"
     MARKED = "marked"
     START = "start"

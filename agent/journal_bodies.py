@@ -2,7 +2,8 @@
 
 Rules: a field that is not text is written as JSON text, so that a journal line stays flat; reading is closed
 and typed as every session line. No body names a serial number: the journal is kept by the controller, and
-serials stand in the annex. Facts are `yes`, `no` or `not_observed`; times are UTC with whole seconds.
+serials stand in the annex, nor how a system named what it built on a drive. Facts are `yes`, `no` or
+`not_observed`; times are UTC with whole seconds; what a technique has not is `not_applicable`.
 """
 
 from __future__ import annotations
@@ -10,12 +11,15 @@ from __future__ import annotations
 import json
 import typing
 from dataclasses import dataclass, replace
-from typing import TypeVar
+from typing import Final, Literal, TypeVar
 
 from agent.errors import Code
 from certificate import strict_json
 from certificate.errors import Refused
-from certificate.messages import MAX_LINE_BYTES, DriveReport, HostFactReport, JournalLine, Line
+from certificate.messages import MAX_LINE_BYTES, DriveReport, HostFactReport, JournalLine, LayerReport, Line
+
+#: What a technique has not, as evidence writes it.
+NOT_APPLICABLE: Final[Literal["not_applicable"]] = "not_applicable"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,8 +39,26 @@ class AcceptedBody(Line):
 
 
 @dataclass(frozen=True, kw_only=True)
+class ReleasedRead(Line):
+    """One thing that held a medium, by its kind alone, and whether it let go."""
+
+    name = "released_read"
+    kind: str
+    is_released: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReleasedBody(Line):
+    """What stood on one medium when the work began. Nothing was destroyed by this."""
+
+    name = "released_body"
+    medium: str
+    released: tuple[ReleasedRead, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
 class OpenedBody(Line):
-    """One medium, taken into the hand. `report`: its inventory entry without the serial, None when absent."""
+    """One medium, taken into the hand. `report`: its inventory entry without names, None when absent."""
 
     name = "opened_body"
     medium: str
@@ -46,6 +68,29 @@ class OpenedBody(Line):
     model: str
     capacity_bytes: str
     report: DriveReport | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class LayerStartBody(Line):
+    """The layer whose keys are about to be destroyed, as it was found right before."""
+
+    name = "layer_start_body"
+    medium: str
+    layer: LayerReport
+
+
+@dataclass(frozen=True, kw_only=True)
+class LayerEndedBody(Line):
+    """The keys were written over. `codes`: what went wrong, separated by commas."""
+
+    name = "layer_ended_body"
+    medium: str
+    nsid: int
+    offset_bytes: int
+    every_copy_differs: str
+    was_flushed: str
+    known_key_refused: str
+    codes: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,12 +116,15 @@ class MarkedBody(Line):
 class StartBody(Line):
     """What is about to be sent, and what the drive says of itself right before: all in hexadecimal.
 
-    `counters`: one entry for each of `nvme.COUNTER_NAMES`, not_observed where the drive does not tell it.
+    `command`: which of the technique's several, else empty. `submission`: not_applicable where the host does
+    the work; `status_log_before`: where no status log speaks of the technique. `counters`: those the drive
+    has, not_observed where it does not tell one (NVMe: `nvme.COUNTER_NAMES`).
     """
 
     name = "start_body"
     medium: str
     technique: str
+    command: str
     submission: str
     status_log_before: str
     counters: dict[str, str]
@@ -107,8 +155,21 @@ class ProgressBody(Line):
 
 
 @dataclass(frozen=True, kw_only=True)
+class OverwriteRead(Line):
+    """What a pass of the host's did."""
+
+    name = "overwrite_read"
+    pattern: str
+    bytes_written: int
+    bytes_failed: int
+    was_flushed: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class EndedBody(Line):
-    """Watching ended: by the drive's own word, or by a deadline (`timed_out`)."""
+    """Watching ended: by the drive's own word, or by a deadline (`timed_out`). `overwrite`: None where the
+    host wrote nothing.
+    """
 
     name = "ended_body"
     medium: str
@@ -117,6 +178,7 @@ class EndedBody(Line):
     seen_in_progress: str
     timed_out: str
     finished_at: str
+    overwrite: OverwriteRead | None
     codes: str
 
 
@@ -132,14 +194,40 @@ class MarkerRead(Line):
 
 
 @dataclass(frozen=True, kw_only=True)
+class LayerRead(Line):
+    """Whether a header of this layer was found at the last look."""
+
+    name = "layer_read"
+    nsid: int
+    offset_bytes: int
+    is_found: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class ContentRead(Line):
+    """A read-back of an overwritten medium. `seed`: of its positions, 64 hexadecimal digits."""
+
+    name = "content_read"
+    mode: str
+    seed: str
+    extents_planned: int
+    extents_read: int
+    bytes_read: int
+    bytes_mismatched: int
+    bytes_unreadable: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class ReadbackBody(Line):
-    """The last look at one medium."""
+    """The last look at one medium. `content`: None where nothing was compared but markers."""
 
     name = "readback_body"
     medium: str
     same_identity: str
     is_readable: str
     markers: tuple[MarkerRead, ...]
+    layers: tuple[LayerRead, ...]
+    content: ContentRead | None
     codes: str
 
 
@@ -190,6 +278,6 @@ def read_body(line: JournalLine, kind: type[BodyT]) -> BodyT:
         raise Refused(Code.JOURNAL_BROKEN, f"line {line.seq} ({line.kind}): {refusal.reason}") from None
 
 
-def without_serial(report: DriveReport) -> DriveReport:
-    """The report as a journal may hold it."""
-    return replace(report, serial="")
+def without_names(report: DriveReport) -> DriveReport:
+    """The report as a journal may hold it: no serial, and no name that a tenant chose."""
+    return replace(report, serial="", stack=())

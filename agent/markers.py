@@ -2,8 +2,9 @@
 
 Rules: positions and content follow from the order, this boot's nonce and the drive, so nobody can choose them
 and two runs differ; each namespace gets its first and last block and random ones in between; what is read
-back is compared and forgotten, never kept; a reading that fits nothing known is `unchanged`, because a claim
-must not rise from what we cannot name; a marker that still shows even in part is `unchanged`.
+back is compared and forgotten, never kept; exactly what an overwrite of this medium wrote there is
+`as_overwritten`, and nothing less is; a reading that fits nothing known is `unchanged`, because a claim must
+not rise from what we cannot name; a marker that still shows even in part is `unchanged`.
 
 Markers prove that the logical content changed, not that cells did. What a reading is worth, and that the
 commitment was acknowledged before anything began, is enforced elsewhere (`assurance`, `execute`).
@@ -17,7 +18,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from agent.devices.block import BlockIo
-from agent.errors import Code
+from agent.errors import Code, DeviceError
+from agent.overwritten import Content
 from certificate import commitment as commitments
 from certificate.errors import Refused
 from certificate.statements.statement import Seen
@@ -114,21 +116,29 @@ def read_back_before(blocks: BlockIo, marker: PlacedMarker) -> Seen:
         return Seen.NOT_OBSERVED
 
 
-def read_after(blocks: BlockIo, marker: PlacedMarker) -> Reading:
-    """How the marker reads now. What was read is gone when this returns."""
+def read_after(blocks: BlockIo, marker: PlacedMarker, content: Content | None) -> Reading:
+    """How the marker reads now. `content`: of the overwrite that went over it, None without one. What was
+    read is gone when this returns.
+    """
+    place = (marker.nsid, marker.offset_bytes, len(marker.content))
     try:
-        found = blocks.read(marker.nsid, marker.offset_bytes, len(marker.content))
-    except OSError:
+        found = blocks.read(*place)
+    except (OSError, DeviceError):
         return Reading(reading=MarkerReading.UNREADABLE, changed_65536ths=None)
-    return classify(marker.content, found)
+    return classify(marker.content, found, expected=None if content is None else content(*place))
 
 
-def classify(written: bytes, found: bytes) -> Reading:
-    """What a page that held `written` reads as. A short read is unreadable, what fits nothing unchanged."""
+def classify(written: bytes, found: bytes, *, expected: bytes | None) -> Reading:
+    """What a page that held `written` reads as, `expected` being what an overwrite wrote there after that.
+
+    A short read is unreadable, what fits nothing unchanged.
+    """
     if len(found) != len(written) or not written:
         return Reading(reading=MarkerReading.UNREADABLE, changed_65536ths=None)
     difference = int.from_bytes(written, "big") ^ int.from_bytes(found, "big")
     changed = difference.bit_count() * 65536 // (len(written) * 8)
+    if found == expected and found != written:
+        return Reading(reading=MarkerReading.AS_OVERWRITTEN, changed_65536ths=changed)
     return Reading(reading=_reading(written, found, changed), changed_65536ths=changed)
 
 

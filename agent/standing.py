@@ -22,9 +22,9 @@ import hashlib
 import os
 
 from agent import durable, tokens, wiring
-from agent.execute import World
 from agent.run_directory import RunDirectory
 from agent.tokens import PoisonRecord, TokenFolder
+from agent.world import World
 from certificate import envelope
 from certificate.messages import AskStatus, StatusAnswer, TokenState
 from certificate.statements import Purpose, make, subject

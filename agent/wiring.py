@@ -18,18 +18,23 @@ from pathlib import Path
 
 from agent import admission, found_media, inventory
 from agent.errors import Code
-from agent.execute import Execution, World
+from agent.execute import Execution
 from agent.host_facts import EmulatedHostFacts, HostFacts, LinuxHostFacts
 from agent.journal import JournalWriter
 from agent.permit import Permit
 from agent.run_directory import BootRecord, RunDirectory, boottime_ms
+from agent.techniques import TECHNIQUES
+from agent.techniques.overwrite import OVERWRITES, overwrites
+from agent.techniques.technique import Technique
 from agent.tokens import TokenFolder
+from agent.world import World
 from certificate import envelope
 from certificate.errors import Refused
 from certificate.keys import PrivateKey
 from certificate.messages import InventoryAnswer, JournalLine
 from certificate.statements import Boot, Order, Seen
 from certificate.statements import statement as statements
+from certificate.statements.vocabulary import Technique as TechniqueName
 
 #: Starts a process that holds the execution lock by inheriting its descriptor: run directory, token,
 #: descriptor, and whether it may only observe.
@@ -96,11 +101,18 @@ def execution(
         has_secret=secret_is_held(run),
         marker_nonce=folder.marker_nonce_file.read_bytes(),
         media=media,
+        techniques=techniques(order),
         unexpected_count=found_media.unexpected_count(media, seen),
         annex=found_media.annex(order, media, seen, host_salt=request.host_salt),
         world=world,
         was_attached=is_attached,
     )
+
+
+def techniques(order: Order) -> dict[TechniqueName, Technique]:
+    """Those of this release; the host's own share its processors among the drives that may need one."""
+    count = sum(any(name in OVERWRITES for name in medium.techniques) for medium in order.plan.media)
+    return {**TECHNIQUES, **overwrites(count)}
 
 
 def secret_is_held(run: RunDirectory) -> Seen:

@@ -43,6 +43,9 @@ from certificate.statements.vocabulary import (
     Technique,
 )
 
+#: Of one medium: Format NVM needs one for each namespace; more would not fit a session line with the rest.
+MAX_COMMANDS = 64
+
 
 class HostFactSeen(Model):
     """One identifying fact the order names, and whether the host agreed."""
@@ -187,7 +190,7 @@ class MediumEvidence(Model):
     unallocated_capacity_bytes: Count | NotObserved
     #: Encryption layers whose keys were destroyed before the commands, one entry for each the order names.
     layers: Annotated[tuple[Layer, ...], Field(max_length=MAX_LAYERS)]
-    commands: Annotated[tuple[Command, ...], Field(max_length=64)]
+    commands: Annotated[tuple[Command, ...], Field(max_length=MAX_COMMANDS)]
     markers: Markers
     #: not_applicable where the technique leaves nothing that could be compared.
     read_back: ReadBack | NotObserved | NotApplicable

@@ -24,9 +24,9 @@ import pytest
 from agent import boot as boot_module
 from agent import executor, session, wiring
 from agent.devices.simulated import Fault, SimulatedNvme
-from agent.execute import World
 from agent.run_directory import BootRecord, RunDirectory, boottime_ms
 from agent.tokens import TokenFolder
+from agent.world import World
 from certificate import assurance, envelope, messages, selection, trust
 from certificate.commitment import host_commitment, host_fact_commitment, medium_commitment
 from certificate.delivery import Delivery

@@ -176,7 +176,10 @@ from pathlib import Path
 from agent import inventory, markers
 from agent.host_facts import EmulatedHostFacts
 from agent.techniques import TECHNIQUES
+from agent.techniques.technique import Aim
 from certificate.statements.vocabulary import Technique
+
+AIM = Aim(key=bytes(64), layout=((1, 64 * 4096),))
 
 def work(folder):
     storage = inventory.open_drives(only_images=folder / "images")
@@ -187,12 +190,12 @@ def work(folder):
                                 namespaces=[markers.NamespaceRoom(nsid=1, capacity_bytes=64 * 4096)])
         markers.write(drive.blocks, placed)
         technique = TECHNIQUES[Technique.NVME_SANITIZE_CRYPTO]
-        prepared = technique.prepare(drive)
+        prepared = technique.prepare(drive, AIM, step="")
         started = technique.start(drive, prepared)
-        watched = technique.watch(drive, started, deadlines=technique.deadlines(prepared), now_ms=lambda: 0,
-                                  pause=lambda seconds: None, report=lambda log: None)
+        watched = technique.watch(drive, prepared, started, now_ms=lambda: 0,
+                                  pause=lambda seconds: None, report=lambda progress: None)
         technique.conclude(drive, prepared, started, watched)
-        print([markers.read_after(drive.blocks, each).reading.value for each in placed].count("pseudorandom"))
+        print([markers.read_after(drive.blocks, each, None).reading.value for each in placed].count("pseudorandom"))
         drive.blocks.close()
 
 allowed, events = os.path.abspath(sys.argv[1]), []

@@ -115,7 +115,7 @@ def test_no_two_markers_of_a_drive_are_alike() -> None:
 
 def test_a_marker_itself_looks_random() -> None:
     for marker in derive([room(999)]):
-        assert markers.classify(page(1), marker.content).reading is MarkerReading.PSEUDORANDOM
+        assert markers.classify(page(1), marker.content, expected=None).reading is MarkerReading.PSEUDORANDOM
 
 
 @pytest.mark.parametrize("nonce", [b"", bytes(31), bytes(33)])
@@ -139,20 +139,20 @@ def test_the_commitment_is_the_documents_own() -> None:
 def test_a_fresh_random_page_reads_pseudorandom(written: int, found: int) -> None:
     if written == found:
         return
-    reading = markers.classify(page(written), page(found))
+    reading = markers.classify(page(written), page(found), expected=None)
     assert reading.reading is MarkerReading.PSEUDORANDOM
     assert reading.changed_65536ths is not None
     assert abs(reading.changed_65536ths - 32768) < 1087
 
 
 def test_the_marker_itself_is_unchanged() -> None:
-    reading = markers.classify(page(1), page(1))
+    reading = markers.classify(page(1), page(1), expected=None)
     assert (reading.reading, reading.changed_65536ths) == (MarkerReading.UNCHANGED, 0)
 
 
 def test_zeros_and_constants_have_their_own_names() -> None:
-    assert markers.classify(page(1), bytes(PAGE)).reading is MarkerReading.ZERO
-    assert markers.classify(page(1), b"\xff" * PAGE).reading is MarkerReading.CONSTANT
+    assert markers.classify(page(1), bytes(PAGE), expected=None).reading is MarkerReading.ZERO
+    assert markers.classify(page(1), b"\xff" * PAGE, expected=None).reading is MarkerReading.CONSTANT
 
 
 @given(seed=st.integers(0, 2**32), at=st.integers(0, PAGE // 8 - 1), length=st.integers(1, PAGE // 8))
@@ -161,7 +161,7 @@ def test_a_marker_that_shows_in_part_is_unchanged(seed: int, at: int, length: in
     written, found = page(seed), bytearray(page(seed + 1))
     place = slice(at * 8, (at + length) * 8)
     found[place] = written[place]
-    assert markers.classify(written, bytes(found)).reading is MarkerReading.UNCHANGED
+    assert markers.classify(written, bytes(found), expected=None).reading is MarkerReading.UNCHANGED
 
 
 @given(keep=st.integers(0, PAGE - 1))
@@ -169,7 +169,7 @@ def test_a_marker_that_shows_in_part_is_unchanged(seed: int, at: int, length: in
 def test_a_page_half_erased_is_never_pseudorandom(keep: int) -> None:
     found = bytes(PAGE - keep) + page(3)[:keep]
     if keep <= PAGE - 512:
-        assert markers.classify(page(1), found).reading is not MarkerReading.PSEUDORANDOM
+        assert markers.classify(page(1), found, expected=None).reading is not MarkerReading.PSEUDORANDOM
 
 
 @pytest.mark.parametrize(
@@ -185,12 +185,12 @@ def test_a_page_half_erased_is_never_pseudorandom(keep: int) -> None:
     ids=["text", "pattern", "every value equally often", "seven bits", "almost zero", "the marker inverted"],
 )
 def test_what_cannot_be_named_reads_as_unchanged(found: bytes) -> None:
-    assert markers.classify(page(1), found).reading is MarkerReading.UNCHANGED
+    assert markers.classify(page(1), found, expected=None).reading is MarkerReading.UNCHANGED
 
 
 @pytest.mark.parametrize("found", [b"", bytes(PAGE - 1), bytes(PAGE + 1)])
 def test_a_page_of_another_length_is_unreadable(found: bytes) -> None:
-    reading = markers.classify(page(1), found)
+    reading = markers.classify(page(1), found, expected=None)
     assert (reading.reading, reading.changed_65536ths) == (MarkerReading.UNREADABLE, None)
 
 
@@ -221,7 +221,7 @@ def test_markers_are_written_read_back_and_gone_after_a_crypto_erase(device: Sim
     markers.write(blocks, placed)
     assert {markers.read_back_before(blocks, each) for each in placed} == {Seen.YES}
     run_sanitize(device, keep=True)
-    assert {markers.read_after(blocks, each).reading for each in placed} == {MarkerReading.PSEUDORANDOM}
+    assert {markers.read_after(blocks, each, None).reading for each in placed} == {MarkerReading.PSEUDORANDOM}
 
 
 def test_a_drive_that_lies_leaves_every_marker_unchanged(device: SimulatedNvme) -> None:
@@ -229,14 +229,14 @@ def test_a_drive_that_lies_leaves_every_marker_unchanged(device: SimulatedNvme) 
     blocks, placed = EmulatedBlockIo(device), derive([room(64)])
     markers.write(blocks, placed)
     run_sanitize(device, keep=True)
-    assert {markers.read_after(blocks, each).reading for each in placed} == {MarkerReading.UNCHANGED}
+    assert {markers.read_after(blocks, each, None).reading for each in placed} == {MarkerReading.UNCHANGED}
 
 
 def test_deallocated_markers_read_zero(device: SimulatedNvme) -> None:
     blocks, placed = EmulatedBlockIo(device), derive([room(64)])
     markers.write(blocks, placed)
     run_sanitize(device, keep=False)
-    assert {markers.read_after(blocks, each).reading for each in placed} == {MarkerReading.ZERO}
+    assert {markers.read_after(blocks, each, None).reading for each in placed} == {MarkerReading.ZERO}
 
 
 def test_a_drive_that_refuses_reads_gives_unreadable_markers(device: SimulatedNvme) -> None:
@@ -244,7 +244,7 @@ def test_a_drive_that_refuses_reads_gives_unreadable_markers(device: SimulatedNv
     markers.write(blocks, placed)
     device.start_sanitize("crypto", command_dword=4, is_no_deallocate=True, may_exit_failure=False)
     assert markers.read_back_before(blocks, placed[0]) is Seen.NOT_OBSERVED
-    assert markers.read_after(blocks, placed[0]).reading is MarkerReading.UNREADABLE
+    assert markers.read_after(blocks, placed[0], None).reading is MarkerReading.UNREADABLE
     with pytest.raises(OSError, match="sanitize running"):
         markers.write(blocks, placed)
 

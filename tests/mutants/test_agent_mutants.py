@@ -16,8 +16,8 @@ import pytest
 
 from agent import acceptance, admission, permit, run_directory, tokens
 from agent.devices.simulated import occurrences
-from agent.execute import World
 from agent.permit import Permit
+from agent.world import World
 from certificate import assurance, delivery
 from certificate.assurance import sanitize
 from certificate.commitment import markers_digest

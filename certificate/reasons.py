@@ -75,11 +75,16 @@ class Reason(StrEnum):
     IDENTITY_CHANGED = "IDENTITY_CHANGED", Effect.DOUBTS, "The same medium was not seen after the command."
     NOT_READABLE = "NOT_READABLE", Effect.DOUBTS, "The medium was not seen to be readable afterwards."
     WRITE_PROTECTED = "WRITE_PROTECTED", Effect.DOUBTS, "The medium is write-protected, or nobody looked."
+    NOT_RELEASED = (
+        "NOT_RELEASED",
+        Effect.DOUBTS,
+        "Something that held the medium before the work was not seen to let go.",
+    )
     MEDIUM_DIFFERS = "MEDIUM_DIFFERS", Effect.DOUBTS, "The medium is not as the plan describes it."
     CAPABILITY_NOT_SHOWN = (
         "CAPABILITY_NOT_SHOWN",
         Effect.DOUBTS,
-        "The drive's own capability word does not offer the technique.",
+        "The drive's own capability words do not offer the technique as it was used.",
     )
     NAMESPACE_NOT_COVERED = "NAMESPACE_NOT_COVERED", Effect.DOUBTS, "A namespace was not seen to be covered."
     CAPACITY_UNACCOUNTED = (
@@ -87,12 +92,74 @@ class Reason(StrEnum):
         Effect.DOUBTS,
         "Namespaces and unallocated capacity do not add up to the medium's capacity.",
     )
+    HIDDEN_CAPACITY = (
+        "HIDDEN_CAPACITY",
+        Effect.DOUBTS,
+        "The medium has more capacity than it shows, or nobody looked.",
+    )
+    UNALLOCATED_NOT_REACHED = (
+        "UNALLOCATED_NOT_REACHED",
+        Effect.DOUBTS,
+        "Capacity in no namespace is not seen to be zero, and the technique never reaches it.",
+    )
+    NAMESPACE_NOT_REACHED = (
+        "NAMESPACE_NOT_REACHED",
+        Effect.DOUBTS,
+        "A namespace is not seen to be attached, or none of the commands reaches it.",
+    )
     READ_BACK_DIFFERS = (
         "READ_BACK_DIFFERS",
         Effect.DOUBTS,
         "A read-back found bytes that should not be there, or its result was not seen.",
     )
+    READ_BACK_MISSING = "READ_BACK_MISSING", Effect.DOUBTS, "The overwritten medium was not read back."
+    READ_BACK_NOT_AS_PLANNED = (
+        "READ_BACK_NOT_AS_PLANNED",
+        Effect.DOUBTS,
+        "The read-back is less than the plan asks for, or not of the places that its seed must give.",
+    )
+    READ_BACK_INCOMPLETE = (
+        "READ_BACK_INCOMPLETE",
+        Effect.DOUBTS,
+        "Not every byte that the read-back planned was seen to be read.",
+    )
+    READ_BACK_MISMATCH = (
+        "READ_BACK_MISMATCH",
+        Effect.CONTRADICTS,
+        "The medium holds bytes that the overwrite did not write.",
+    )
     ERRORS_SEEN = "ERRORS_SEEN", Effect.DOUBTS, "The agent recorded errors on this medium."
+    # encryption layers on it
+    LAYERS_DIFFER = (
+        "LAYERS_DIFFER",
+        Effect.DOUBTS,
+        "The evidence has not exactly one entry for each encryption layer that the order names.",
+    )
+    LAYER_FOUND_AFTER = (
+        "LAYER_FOUND_AFTER",
+        Effect.CONTRADICTS,
+        "The header of an encryption layer was found after everything.",
+    )
+    LAYER_NOT_LOOKED_FOR = (
+        "LAYER_NOT_LOOKED_FOR",
+        Effect.DOUBTS,
+        "Nobody looked for the header of an encryption layer after everything.",
+    )
+    LAYER_KEY_OPENS = (
+        "LAYER_KEY_OPENS",
+        Effect.CONTRADICTS,
+        "A key that opened an encryption layer before was not refused afterwards.",
+    )
+    LAYER_NOT_DESTROYED = (
+        "LAYER_NOT_DESTROYED",
+        Effect.AT_MOST_DEVICE_REPORTED,
+        "An encryption layer was not seen to be destroyed: acknowledged, every copy changed, flushed.",
+    )
+    LAYER_ALONE = (
+        "LAYER_ALONE",
+        Effect.DOUBTS,
+        "Only keys of encryption layers were destroyed; a backup of a header may exist.",
+    )
     # the command
     NO_COMMAND = "NO_COMMAND", Effect.DOUBTS, "No command is on record."
     COMMAND_NOT_PLANNED = (
@@ -105,6 +172,21 @@ class Reason(StrEnum):
         "SUBMISSION_DIFFERS",
         Effect.DOUBTS,
         "What was sent is not the technique that is claimed.",
+    )
+    RECORD_DOES_NOT_FIT = (
+        "RECORD_DOES_NOT_FIT",
+        Effect.DOUBTS,
+        "The command's record has words that its technique has none for, or lacks the technique's own.",
+    )
+    COMMAND_REPEATED = (
+        "COMMAND_REPEATED",
+        Effect.DOUBTS,
+        "A command stands on record twice, or several do where one does all.",
+    )
+    LAYOUT_DIFFERS = (
+        "LAYOUT_DIFFERS",
+        Effect.DOUBTS,
+        "The format was not seen to keep each namespace's block format, metadata and protection.",
     )
     START_NOT_ACKNOWLEDGED = (
         "START_NOT_ACKNOWLEDGED",
@@ -144,6 +226,21 @@ class Reason(StrEnum):
         Effect.DOUBTS,
         "The drive says that user data was written after the sanitize (Global Data Erased is 0).",
     )
+    PASSES_MISSING = (
+        "PASSES_MISSING",
+        Effect.DOUBTS,
+        "The drive reports fewer passes of its overwrite than were asked for.",
+    )
+    OVERWRITE_INCOMPLETE = (
+        "OVERWRITE_INCOMPLETE",
+        Effect.DOUBTS,
+        "The host was not seen to write every byte of the medium.",
+    )
+    OVERWRITE_NOT_FLUSHED = (
+        "OVERWRITE_NOT_FLUSHED",
+        Effect.DOUBTS,
+        "The medium was not seen to have flushed what the host wrote.",
+    )
     ESCROW_KNOWN = "ESCROW_KNOWN", Effect.DOUBTS, "A copy of the keys is known to exist elsewhere."
     # the markers
     MARKERS_NOT_COMMITTED = (
@@ -162,6 +259,11 @@ class Reason(StrEnum):
         "MARKER_IMPLAUSIBLE",
         Effect.DOUBTS,
         "A marker is too short to prove anything, or its count of changed bits does not fit its reading.",
+    )
+    MARKER_DOES_NOT_FIT = (
+        "MARKER_DOES_NOT_FIT",
+        Effect.DOUBTS,
+        "A marker reads as the technique cannot have left it.",
     )
     NO_MARKERS = "NO_MARKERS", Effect.AT_MOST_DEVICE_REPORTED, "No marker was committed to."
     MARKERS_TOO_FEW = (
@@ -184,5 +286,15 @@ class Reason(StrEnum):
         Effect.AT_MOST_DEVICE_REPORTED,
         "A block erase changes no key, so markers cannot prove it.",
     )
+    USER_DATA_ERASE_SHOWS_NO_KEY = (
+        "USER_DATA_ERASE_SHOWS_NO_KEY",
+        Effect.AT_MOST_DEVICE_REPORTED,
+        "A user data erase need change no key, so markers cannot prove it.",
+    )
     # the sum
+    HOST_HAS_NO_REPORT = (
+        "HOST_HAS_NO_REPORT",
+        Effect.DOUBTS,
+        "A host's own overwrite has no device's report to fall back on where markers or layers prove less.",
+    )
     BELOW_FLOOR = "BELOW_FLOOR", Effect.DOUBTS, "What could be claimed is below the order's floor."

@@ -59,6 +59,12 @@ def extent_count(mode: ReadBackMode, *, capacity_bytes: int) -> int:
     return _halves(total) + 2
 
 
+def byte_count(mode: ReadBackMode, *, capacity_bytes: int) -> int:
+    """How many bytes those extents have together. All are whole but the last, which ends with the medium."""
+    count = extent_count(mode, capacity_bytes=capacity_bytes)
+    return count * EXTENT_BYTES - -capacity_bytes % EXTENT_BYTES
+
+
 def _halves(total: int) -> int:
     """Of how many subsections a sample takes one extent from either half."""
     return 2 * (total // SUBSECTION_EXTENTS)

@@ -1,14 +1,15 @@
-"""Rule 9 and the sum: reasons become a claim, and claims become what is said of a host."""
+"""Rule 10 and the sum: reasons become a claim, and claims become what is said of a host."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
 from certificate.assurance import limits
+from certificate.assurance.case import NOT_APPLICABLE, Case
 from certificate.errors import Code, Refused
 from certificate.reasons import Effect, Reason
 from certificate.selection import METHODS
-from certificate.statements.evidence import Evidence, MediumEvidence
+from certificate.statements.evidence import Evidence
 from certificate.statements.order import Order
 from certificate.statements.outcome import Claim
 from certificate.statements.summary import MediumSummary
@@ -50,38 +51,44 @@ def may_release(media: Iterable[MediumSummary]) -> bool:
         medium.became is WhatBecame.ERASED
         or (
             medium.became in (WhatBecame.REMOVED, WhatBecame.DESTROYED, WhatBecame.OPEN_EXCEPTION)
-            and medium.decision_digest != "not_applicable"
+            and medium.decision_digest != NOT_APPLICABLE
         )
         for medium in became
     )
 
 
-def make(
-    reasons: list[Reason],
-    *,
-    technique: Technique | None,
-    order: Order,
-    evidence: Evidence,
-    entry: MediumEvidence | None,
-) -> Claim:
-    effects = {reason.effect for reason in reasons}
-    method, grade = Method.NONE, Grade.NONE
-    if technique is not None:
-        method = Method.CLEAR if Effect.AT_MOST_CLEAR in effects else METHODS[technique]
-        is_capped = Effect.AT_MOST_DEVICE_REPORTED in effects
-        grade = Grade.DEVICE_REPORTED if is_capped else Grade.MARKER_PROVEN
-        if list(Method).index(method) < list(Method).index(order.plan.floor):
-            reasons.append(Reason.BELOW_FLOOR)
-            effects.add(Effect.DOUBTS)
+def make(reasons: Iterable[Reason], *, order: Order, evidence: Evidence, case: Case | None) -> Claim:
+    """The claim that these reasons leave. `case` is None where order or evidence lack the medium."""
+    found = set(reasons)
+    technique = None if case is None else case.technique
+    method, grade = _strongest(technique, {reason.effect for reason in found})
+    if technique is not None and _rank(method) < _rank(order.plan.floor):
+        found.add(Reason.BELOW_FLOOR)
+    effects = {reason.effect for reason in found}
     result = Result.ERASED
-    if effects & {Effect.CONTRADICTS, Effect.DOUBTS}:
+    if technique is None or effects & {Effect.CONTRADICTS, Effect.DOUBTS}:
         result = Result.NOT_ERASED if Effect.CONTRADICTS in effects else Result.INCONCLUSIVE
         method, grade = Method.NONE, Grade.NONE
     return Claim(
         result=result,
         method=method,
-        technique="not_applicable" if technique is None else technique,
+        technique=NOT_APPLICABLE if technique is None else technique,
         grade=grade,
-        reasons=tuple(reason.value for reason in Reason if reason in reasons),
-        limits=tuple(limits.of(technique, grade, order, entry, evidence)),
+        reasons=tuple(reason.value for reason in Reason if reason in found),
+        limits=tuple(limits.of(grade, order=order, evidence=evidence, case=case)),
     )
+
+
+def _strongest(technique: Technique | None, effects: set[Effect]) -> tuple[Method, Grade]:
+    """What the technique reaches under these caps."""
+    if technique is None:
+        return Method.NONE, Grade.NONE
+    method = METHODS[technique]
+    if Effect.AT_MOST_CLEAR in effects:
+        method = min(method, Method.CLEAR, key=_rank)
+    is_capped = Effect.AT_MOST_DEVICE_REPORTED in effects
+    return method, Grade.DEVICE_REPORTED if is_capped else Grade.MARKER_PROVEN
+
+
+def _rank(method: Method) -> int:
+    return list(Method).index(method)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from certificate.assurance import claim, markers, medium, origin, sanitize
-from certificate.reasons import Reason
+from collections.abc import Iterator
+
+from certificate.assurance import claim, commands, layers, markers, medium, origin, read_back
+from certificate.assurance.case import CRYPTOGRAPHIC, HOST_OVERWRITES, Case
+from certificate.reasons import Effect, Reason
 from certificate.statements.evidence import Evidence
 from certificate.statements.order import Order
 from certificate.statements.outcome import Claim
@@ -12,11 +15,7 @@ from certificate.statements.vocabulary import Technique
 
 def judge(*, order: Order, evidence: Evidence, commitment: str) -> Claim:
     """What may be claimed of the medium `commitment`. Never raises: what is missing lowers the claim."""
-    reasons = [
-        *origin.of_this_order(order, evidence),
-        *origin.of_this_host(order, evidence),
-        *origin.boot_caps(order),
-    ]
+    reasons = list(origin.reasons(order, evidence))
     planned = [each for each in order.plan.media if each.commitment == commitment]
     entries = [entry for entry in evidence.media if entry.medium.commitment == commitment]
     if not planned:
@@ -24,15 +23,25 @@ def judge(*, order: Order, evidence: Evidence, commitment: str) -> Claim:
     if not entries:
         reasons.append(Reason.MEDIUM_MISSING)
     if not planned or not entries:
-        return claim.make(reasons, technique=None, order=order, evidence=evidence, entry=None)
-    entry = entries[0]
-    technique = entry.commands[-1].technique if entry.commands else None
-    reasons += medium.as_planned(planned[0], entry)
-    reasons += medium.facts(entry)
-    reasons += sanitize.commands(planned[0], entry)
-    reasons += markers.reasons(entry)
-    if technique is Technique.NVME_SANITIZE_CRYPTO and order.escrow == "known":
-        reasons.append(Reason.ESCROW_KNOWN)
+        return claim.make(reasons, order=order, evidence=evidence, case=None)
+    case = Case(order=order, evidence=evidence, planned=planned[0], entry=entries[0])
+    reasons += medium.reasons(case)
+    reasons += commands.reasons(case)
+    reasons += markers.reasons(case)
+    reasons += read_back.reasons(case)
+    reasons += layers.reasons(case)
+    reasons += _of_technique(case.technique, order)
+    if case.technique in HOST_OVERWRITES and Effect.AT_MOST_DEVICE_REPORTED in {
+        reason.effect for reason in reasons
+    }:
+        reasons.append(Reason.HOST_HAS_NO_REPORT)
+    return claim.make(reasons, order=order, evidence=evidence, case=case)
+
+
+def _of_technique(technique: Technique | None, order: Order) -> Iterator[Reason]:
+    if technique in CRYPTOGRAPHIC and order.escrow == "known":
+        yield Reason.ESCROW_KNOWN
     if technique is Technique.NVME_SANITIZE_BLOCK:
-        reasons.append(Reason.BLOCK_ERASE_SHOWS_NO_KEY)
-    return claim.make(reasons, technique=technique, order=order, evidence=evidence, entry=entry)
+        yield Reason.BLOCK_ERASE_SHOWS_NO_KEY
+    if technique is Technique.NVME_FORMAT_USER_DATA:
+        yield Reason.USER_DATA_ERASE_SHOWS_NO_KEY

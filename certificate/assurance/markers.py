@@ -6,11 +6,12 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Final
 
+from certificate.assurance.case import Case
 from certificate.commitment import markers_digest
 from certificate.reasons import Reason
 from certificate.statements.evidence import Marker, Markers, MediumEvidence
 from certificate.statements.statement import NOT_OBSERVED, Seen
-from certificate.statements.vocabulary import MarkerReading
+from certificate.statements.vocabulary import MarkerReading, Technique
 
 #: One logical block. Shorter markers could agree with anything by chance.
 MIN_MARKER_BYTES = 512
@@ -20,11 +21,25 @@ MIN_MARKERS_PER_NAMESPACE = 3
 HALF_65536THS = 32_768
 HALF_TOLERANCE_65536THS = 4_096
 
-_CHANGED: Final = (MarkerReading.PSEUDORANDOM, MarkerReading.ZERO, MarkerReading.CONSTANT)
+_NOISE: Final = frozenset({MarkerReading.PSEUDORANDOM})
+#: What a drive gives for blocks that it has unmapped.
+_UNMAPPED: Final = frozenset({MarkerReading.ZERO, MarkerReading.CONSTANT})
+_WRITTEN: Final = frozenset({MarkerReading.AS_OVERWRITTEN})
+#: How a marker may read after each technique. Whatever else it reads, something else happened to it.
+_FITTING: Final = {
+    Technique.NVME_SANITIZE_CRYPTO: _NOISE | _UNMAPPED,
+    Technique.NVME_SANITIZE_BLOCK: _NOISE | _UNMAPPED,
+    Technique.NVME_SANITIZE_OVERWRITE: _WRITTEN | _UNMAPPED,
+    Technique.NVME_FORMAT_CRYPTO: _NOISE | _UNMAPPED,
+    Technique.NVME_FORMAT_USER_DATA: _NOISE | _UNMAPPED,
+    Technique.OVERWRITE_KEYSTREAM: _WRITTEN,
+    Technique.OVERWRITE_ZERO: _WRITTEN,
+}
 
 
-def reasons(entry: MediumEvidence) -> Iterator[Reason]:
-    committed = entry.markers
+def reasons(case: Case) -> Iterator[Reason]:
+    """What lowers the claim by the markers, or by their absence."""
+    entry, committed = case.entry, case.entry.markers
     if not _is_opened(committed) or committed.was_acknowledged is not Seen.YES:
         yield Reason.MARKERS_NOT_COMMITTED
     namespaces = {namespace.nsid for namespace in entry.namespaces}
@@ -36,7 +51,7 @@ def reasons(entry: MediumEvidence) -> Iterator[Reason]:
         yield Reason.NO_MARKERS
     elif _is_sparse(entry, MIN_MARKERS_PER_NAMESPACE):
         yield Reason.MARKERS_TOO_FEW
-    found = {reason for marker in committed.markers for reason in _reasons_of(marker)}
+    found = {reason for marker in committed.markers for reason in _of_one(marker, _fitting(case))}
     yield from (reason for reason in Reason if reason in found)
 
 
@@ -62,19 +77,27 @@ def _is_opened(committed: Markers) -> bool:
     return opened == committed.committed_digest
 
 
-def _reasons_of(marker: Marker) -> Iterator[Reason]:
+def _of_one(marker: Marker, fitting: frozenset[MarkerReading]) -> Iterator[Reason]:
     if marker.read_back_before is not Seen.YES:
         yield Reason.MARKER_NOT_READ_BACK
     match marker.reading_after:
         case MarkerReading.UNCHANGED:
             yield Reason.MARKER_UNCHANGED
-        case MarkerReading.PSEUDORANDOM | MarkerReading.ZERO | MarkerReading.CONSTANT:
+        case MarkerReading.UNREADABLE | MarkerReading.NOT_APPLICABLE | MarkerReading.NOT_OBSERVED:
+            yield Reason.MARKER_NOT_READ
+        case changed:
+            if changed not in fitting:
+                yield Reason.MARKER_DOES_NOT_FIT
+            if changed in _UNMAPPED:
+                yield Reason.MARKER_READS_CONSTANT
             if not _is_plausible(marker):
                 yield Reason.MARKER_IMPLAUSIBLE
-            if marker.reading_after is not MarkerReading.PSEUDORANDOM:
-                yield Reason.MARKER_READS_CONSTANT
-        case _:
-            yield Reason.MARKER_NOT_READ
+
+
+def _fitting(case: Case) -> frozenset[MarkerReading]:
+    """Anything but the marker itself where no command was sent: there is none that it could fit."""
+    anything = _NOISE | _UNMAPPED | _WRITTEN
+    return anything if case.technique is None else _FITTING.get(case.technique, anything)
 
 
 def _is_plausible(marker: Marker) -> bool:
@@ -84,10 +107,12 @@ def _is_plausible(marker: Marker) -> bool:
     return is_half and marker.length_bytes >= MIN_MARKER_BYTES
 
 
-def show_change(entry: MediumEvidence) -> bool:
-    markers = entry.markers.markers
+def show_change(case: Case) -> bool:
+    """Every listed namespace holds a marker, and every marker that was seen before reads as it may now."""
     have_all_changed = all(
-        marker.read_back_before is Seen.YES and marker.reading_after in _CHANGED and _is_plausible(marker)
-        for marker in markers
+        marker.read_back_before is Seen.YES
+        and marker.reading_after in _fitting(case)
+        and _is_plausible(marker)
+        for marker in case.entry.markers.markers
     )
-    return bool(markers) and have_all_changed and not _is_sparse(entry, 1)
+    return bool(case.entry.markers.markers) and have_all_changed and not _is_sparse(case.entry, 1)

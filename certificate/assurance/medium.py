@@ -1,30 +1,66 @@
-"""Rule 4: the medium itself, before and after."""
+"""Rule 4: the medium itself, before and after, and how much of it a technique can reach."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import Final
 
+from certificate.assurance.case import NOT_APPLICABLE, Case
 from certificate.reasons import Reason
 from certificate.statements.evidence import MediumEvidence
-from certificate.statements.plan import PlannedMedium
 from certificate.statements.statement import NOT_OBSERVED, Seen
+from certificate.statements.vocabulary import DeviceClass, Transport
 
 #: What an agent records of a technique that the drive refused or failed, before it sends the plan's next.
 FALLBACK_ERRORS: Final = frozenset({"DEVICE_STATUS", "SANITIZE_FAILED"})
+UNALLOCATED_WORD: Final = "UNVMCAP"
+UNALLOCATED_WORD_BYTES: Final = 16
 
 
-def as_planned(planned: PlannedMedium, entry: MediumEvidence) -> Iterator[Reason]:
+def reasons(case: Case) -> Iterator[Reason]:
+    """What lowers a claim whatever the technique."""
+    entry = case.entry
+    if _is_unlike_planned(case):
+        yield Reason.MEDIUM_DIFFERS
+    yield from _facts(entry)
+    if entry.medium.device_class is DeviceClass.NOT_OPENED:
+        yield Reason.NOT_EXCLUSIVE
+    if any(held.is_released is not Seen.YES for held in entry.released):
+        yield Reason.NOT_RELEASED
+    if any(namespace.is_covered is not Seen.YES for namespace in entry.namespaces):
+        yield Reason.NAMESPACE_NOT_COVERED
+    if not _is_whole_capacity(entry):
+        yield Reason.CAPACITY_UNACCOUNTED
+    if _may_hide_capacity(entry):
+        yield Reason.HIDDEN_CAPACITY
+    explained = FALLBACK_ERRORS if len(case.attempts) > 1 else frozenset()
+    if set(entry.errors) - explained:
+        yield Reason.ERRORS_SEEN
+
+
+def addressable(case: Case) -> Iterator[Reason]:
+    """What a technique leaves that reaches the blocks of attached namespaces and nothing else."""
+    is_none_left = case.entry.unallocated_capacity_bytes == 0
+    if case.entry.medium.transport is Transport.NVME:
+        is_none_left = is_none_left and case.word(UNALLOCATED_WORD, width_bytes=UNALLOCATED_WORD_BYTES) == 0
+    if not is_none_left:
+        yield Reason.UNALLOCATED_NOT_REACHED
+    if any(namespace.is_attached is not Seen.YES for namespace in case.entry.namespaces):
+        yield Reason.NAMESPACE_NOT_REACHED
+
+
+def _is_unlike_planned(case: Case) -> bool:
+    planned, entry = case.planned, case.entry
     compared = (
         (planned.transport, entry.medium.transport),
+        (planned.attachment, entry.attachment),
         (planned.capacity_bytes, entry.medium.capacity_bytes),
         (planned.firmware, entry.medium.firmware),
     )
-    if any(plan != NOT_OBSERVED and plan != found for plan, found in compared):
-        yield Reason.MEDIUM_DIFFERS
+    return any(plan != NOT_OBSERVED and plan != found for plan, found in compared)
 
 
-def facts(entry: MediumEvidence) -> Iterator[Reason]:
+def _facts(entry: MediumEvidence) -> Iterator[Reason]:
     needed = (
         (entry.was_present, Seen.YES, Reason.NOT_PRESENT),
         (entry.opened_exclusively, Seen.YES, Reason.NOT_EXCLUSIVE),
@@ -33,19 +69,19 @@ def facts(entry: MediumEvidence) -> Iterator[Reason]:
         (entry.is_write_protected, Seen.NO, Reason.WRITE_PROTECTED),
     )
     yield from (reason for fact, wanted, reason in needed if fact is not wanted)
-    if any(namespace.is_covered is not Seen.YES for namespace in entry.namespaces):
-        yield Reason.NAMESPACE_NOT_COVERED
-    if not _is_whole_capacity(entry):
-        yield Reason.CAPACITY_UNACCOUNTED
-    if entry.read_back != "not_applicable":
-        yield Reason.READ_BACK_DIFFERS
-    explained = FALLBACK_ERRORS if len(entry.commands) > 1 else frozenset()
-    if set(entry.errors) - explained:
-        yield Reason.ERRORS_SEEN
 
 
 def _is_whole_capacity(entry: MediumEvidence) -> bool:
+    """Namespaces and unallocated capacity are all of it, and it is not nothing."""
     parts = [namespace.capacity_bytes for namespace in entry.namespaces]
     parts.append(entry.unallocated_capacity_bytes)
     counted = [part for part in parts if isinstance(part, int)]
-    return len(counted) == len(parts) and sum(counted) == entry.medium.capacity_bytes
+    return len(counted) == len(parts) and sum(counted) == entry.medium.capacity_bytes != 0
+
+
+def _may_hide_capacity(entry: MediumEvidence) -> bool:
+    """More than it shows, or nobody looked: else not to look would pay."""
+    native, shown = entry.medium.native_capacity_bytes, entry.medium.capacity_bytes
+    if native == NOT_APPLICABLE:
+        return False
+    return native == NOT_OBSERVED or shown == NOT_OBSERVED or native > shown

@@ -14,7 +14,14 @@ from certificate.statements.statement import Seen
 from certificate.statements.vocabulary import BootTrust, Observer
 
 
-def of_this_order(order: Order, evidence: Evidence) -> Iterator[Reason]:
+def reasons(order: Order, evidence: Evidence) -> Iterator[Reason]:
+    """What lowers the claims of every medium of this evidence."""
+    yield from _of_this_order(order, evidence)
+    yield from _of_this_host(order, evidence)
+    yield from _boot_caps(order)
+
+
+def _of_this_order(order: Order, evidence: Evidence) -> Iterator[Reason]:
     answers = (evidence.order, evidence.token, evidence.hello_nonce, evidence.boot_config_digest)
     if answers != (order.order, order.token, order.hello_nonce, order.boot_config_digest):
         yield Reason.ANOTHER_ORDER
@@ -32,7 +39,7 @@ def of_this_order(order: Order, evidence: Evidence) -> Iterator[Reason]:
         yield Reason.BOOT_SECRET_NOT_HELD
 
 
-def of_this_host(order: Order, evidence: Evidence) -> Iterator[Reason]:
+def _of_this_host(order: Order, evidence: Evidence) -> Iterator[Reason]:
     named = Counter(fact.kind for fact in order.host.facts)
     seen = Counter(fact.kind for fact in evidence.host_facts)
     all_agree = all(fact.agrees is Seen.YES for fact in evidence.host_facts)
@@ -48,7 +55,7 @@ def of_this_host(order: Order, evidence: Evidence) -> Iterator[Reason]:
         yield Reason.UNEXPECTED_MEDIA
 
 
-def boot_caps(order: Order) -> Iterator[Reason]:
+def _boot_caps(order: Order) -> Iterator[Reason]:
     match order.boot_trust:
         case BootTrust.VIRTUAL_MEDIA:
             return

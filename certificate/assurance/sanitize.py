@@ -1,75 +1,60 @@
-"""Rules 5 and 6: the command and the drive's own status."""
+"""Rules 5 and 6 for Sanitize: the command, and the drive's own status before and after it."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import Final
 
-from certificate import sanitize_words
-from certificate.assurance import markers
+from certificate import keystream, sanitize_words
+from certificate.assurance import completion, markers
+from certificate.assurance.case import NOT_APPLICABLE, Attempt, Case
 from certificate.reasons import Reason
 from certificate.sanitize_words import SanitizeAction, SanitizeState, SanitizeStatus, Submission, Unreadable
-from certificate.selection import SANICAP_BLOCK_ERASE, SANICAP_CRYPTO_ERASE
-from certificate.statements.evidence import Command, MediumEvidence
-from certificate.statements.plan import PlannedMedium
-from certificate.statements.statement import NOT_OBSERVED, Seen
+from certificate.selection import SANICAP_BLOCK_ERASE, SANICAP_CRYPTO_ERASE, SANICAP_OVERWRITE
+from certificate.statements.evidence import Command
 from certificate.statements.vocabulary import Technique
 
 SANICAP: Final = "SANICAP"
+SANICAP_BYTES: Final = 4
 _ACTIONS: Final = {
     Technique.NVME_SANITIZE_CRYPTO: SanitizeAction.CRYPTO_ERASE,
     Technique.NVME_SANITIZE_BLOCK: SanitizeAction.BLOCK_ERASE,
+    Technique.NVME_SANITIZE_OVERWRITE: SanitizeAction.OVERWRITE,
 }
 _CAPABILITY_BITS: Final = {
-    Technique.NVME_SANITIZE_CRYPTO: SANICAP_CRYPTO_ERASE,
-    Technique.NVME_SANITIZE_BLOCK: SANICAP_BLOCK_ERASE,
+    SanitizeAction.CRYPTO_ERASE: SANICAP_CRYPTO_ERASE,
+    SanitizeAction.BLOCK_ERASE: SANICAP_BLOCK_ERASE,
+    SanitizeAction.OVERWRITE: SANICAP_OVERWRITE,
 }
 
 
-def commands(planned: PlannedMedium, entry: MediumEvidence) -> Iterator[Reason]:
-    if not entry.commands:
-        yield Reason.NO_COMMAND
-        return
-    sent = tuple(command.technique for command in entry.commands)
-    earlier_failed = all(_has_failed(command) for command in entry.commands[:-1])
-    if sent != planned.techniques[: len(sent)] or not earlier_failed:
-        yield Reason.COMMAND_NOT_PLANNED
-    command = entry.commands[-1]
-    if not _is_offered(command.technique, entry):
+def reasons(case: Case, attempt: Attempt) -> Iterator[Reason]:
+    """What lowers the claim that this sanitize erased the medium. One command does all."""
+    action = _ACTIONS[attempt.technique]
+    if not (case.word(SANICAP, width_bytes=SANICAP_BYTES) or 0) & _CAPABILITY_BITS[action]:
         yield Reason.CAPABILITY_NOT_SHOWN
-    if command.start_acknowledged is not Seen.YES:
-        yield Reason.START_NOT_ACKNOWLEDGED
-    if command.timed_out is not Seen.NO:
-        yield Reason.TIMED_OUT
-    yield from _completion(command)
-    yield from _status(command, entry)
+    if len(attempt.commands) != 1:
+        yield Reason.COMMAND_REPEATED
+    for command in attempt.commands:
+        if command.overwrite != NOT_APPLICABLE:
+            yield Reason.RECORD_DOES_NOT_FIT
+        yield from completion.reasons(command)
+        yield from _status(case, command, action)
 
 
-def _is_offered(technique: Technique, entry: MediumEvidence) -> bool:
-    words = [word.raw for word in entry.capabilities if word.field == SANICAP]
-    if len(words) != 1 or words[0] == NOT_OBSERVED or len(words[0]) != 8:
-        return False
-    return bool(int.from_bytes(bytes.fromhex(words[0]), "little") & _CAPABILITY_BITS[technique])
+def has_failed(attempt: Attempt) -> bool:
+    """The drive refused it, or its own status says that it failed."""
+    return any(completion.was_refused(command) or _state_is_failed(command) for command in attempt.commands)
 
 
-def _completion(command: Command) -> Iterator[Reason]:
-    try:
-        refused = sanitize_words.completion_status(command.completion_status) != 0
-    except Unreadable:
-        refused = False
-        yield Reason.COMPLETION_NOT_SEEN
-    if refused or command.was_accepted is Seen.NO:
-        yield Reason.COMMAND_REFUSED
-    if command.was_accepted is Seen.NOT_OBSERVED:
-        yield Reason.COMPLETION_NOT_SEEN
-
-
-def _status(command: Command, entry: MediumEvidence) -> Iterator[Reason]:
+def _status(case: Case, command: Command, action: SanitizeAction) -> Iterator[Reason]:
     try:
         submission = Submission.parse(command.submission)
     except Unreadable:
         submission = None
         yield Reason.SUBMISSION_NOT_SEEN
+    if submission is not None and not _is_meant(case, submission, action):
+        yield Reason.SUBMISSION_DIFFERS
     try:
         after = SanitizeStatus.parse(command.status_log_after)
     except Unreadable:
@@ -82,13 +67,32 @@ def _status(command: Command, entry: MediumEvidence) -> Iterator[Reason]:
     if not after.is_global_data_erased:
         yield Reason.WRITTEN_AFTERWARDS
     if submission is not None:
-        wanted = (sanitize_words.OPCODE_SANITIZE, _ACTIONS[command.technique])
-        if (submission.opcode, submission.action) != wanted:
-            yield Reason.SUBMISSION_DIFFERS
         if submission.dword10 != after.dword10:
             yield Reason.STATUS_OF_ANOTHER_COMMAND
-    if not _has_changed(command) and not markers.show_change(entry):
+        if action is SanitizeAction.OVERWRITE and after.overwrite_passes_done < submission.overwrite_passes:
+            yield Reason.PASSES_MISSING
+    if not _has_changed(command) and not markers.show_change(case):
         yield Reason.STATUS_UNCHANGED
+
+
+def _is_meant(case: Case, submission: Submission, action: SanitizeAction) -> bool:
+    """The technique's own action; of an overwrite also the pattern that order, nonce and medium give."""
+    if (submission.opcode, submission.action) != (sanitize_words.OPCODE_SANITIZE, action):
+        return False
+    if action is not SanitizeAction.OVERWRITE:
+        return True
+    return not submission.is_inverted_between_passes and submission.overwrite_pattern == _pattern(case)
+
+
+def _pattern(case: Case) -> int | None:
+    if case.nonce is None:
+        return None
+    key = keystream.key(
+        order_digest=case.evidence.order_digest,
+        nonce=case.nonce,
+        commitment=case.planned.commitment,
+    )
+    return keystream.sanitize_pattern(key)
 
 
 def _has_changed(command: Command) -> bool:
@@ -100,10 +104,7 @@ def _has_changed(command: Command) -> bool:
     return command.status_log_before != command.status_log_after
 
 
-def _has_failed(command: Command) -> bool:
-    """The drive itself said that this command was refused or failed: only then may the next one follow."""
-    if Reason.COMMAND_REFUSED in _completion(command):
-        return True
+def _state_is_failed(command: Command) -> bool:
     try:
         return SanitizeStatus.parse(command.status_log_after).state == SanitizeState.FAILED
     except Unreadable:

@@ -29,6 +29,9 @@ from certificate.statements.vocabulary import StackedKind
 #: For each drive by serial number: what stood on it, what was let go first coming first, and whether it did.
 Released = dict[str, tuple[tuple[StackedKind, Seen], ...]]
 
+#: Waits seconds.
+Pause = Callable[[float], None]
+
 #: Of things that do not stand on each other, which goes first.
 ORDER: Final = (
     StackedKind.MOUNT,
@@ -109,7 +112,7 @@ class KernelTeardown:
     look: Callable[[], tuple[Stacked, ...]]
     let_go: Callable[[Stacked], None]
     own_paths: Callable[[], tuple[str, ...]]
-    pause: Callable[[float], None]
+    pause: Pause
 
     def require_possible(self, serials: Sequence[str]) -> None:
         steps(self.look(), named=self._named(serials), own_paths=self.own_paths())

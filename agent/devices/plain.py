@@ -51,3 +51,6 @@ class PlainDrive:
             model_number=said.model_number,
             capacity_bytes=said.capacity_bytes,
         )
+
+    def is_write_protected(self) -> bool:
+        return self.describe().is_write_protected

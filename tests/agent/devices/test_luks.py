@@ -168,6 +168,13 @@ def test_segments_of_the_drive_itself_are_recognised() -> None:
         assert parse_document(luks_image.luks2_json(segment_type=kind)).is_hw_opal is expected
 
 
+def test_the_data_begin_with_the_first_segment_on_this_device() -> None:
+    document = luks_image.luks2_json(data_offset=0)
+    for number, offset in (("1", 32 << 20), ("2", 24 << 20)):
+        document["segments"][number] = {**document["segments"]["0"], "offset": str(offset)}
+    assert parse_document(document).data_offset_bytes == 24 << 20
+
+
 def test_data_on_another_device_have_no_offset_here() -> None:
     assert parse_document(luks_image.luks2_json(data_offset=0)).data_offset_bytes == 0
 

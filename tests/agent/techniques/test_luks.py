@@ -250,14 +250,36 @@ def test_a_magic_number_with_an_unknown_version_is_a_layer() -> None:
     assert find_one(disk).area_bytes == SIZE
 
 
-def test_of_two_copies_the_newer_is_told_and_the_slots_of_both_are_destroyed() -> None:
+@pytest.mark.parametrize("is_secondary", [False, True])
+def test_of_two_copies_the_newer_is_told_and_the_slots_of_both_are_destroyed(is_secondary: bool) -> None:
     disk = MemoryDisk()
     luks_image.write_luks2(disk.image, slots=3, sequences=(4, 4))
-    document = luks_image.luks2_json(slots=1)
-    disk.image[:0x4000] = luks_image.luks2_header(document, sequence=9)
+    newer = luks_image.luks2_header(luks_image.luks2_json(slots=1), sequence=9, is_secondary=is_secondary)
+    place = 0x4000 if is_secondary else 0
+    disk.image[place : place + 0x4000] = newer
     layer = find_one(disk)
     assert layer.key_slots == 1
     assert len(layer.stretches) == 3 + 1
+
+
+def test_a_second_header_counts_for_its_own_layer_only() -> None:
+    disk = MemoryDisk()
+    write_mbr(disk.image, 0, [(0x83, 2048), (0x83, 2048 + 0x10000 // 512)])
+    luks_image.write_luks2(disk.image, at=MIB, slots=0)
+    luks_image.write_luks2(disk.image, at=MIB + 0x10000, header_bytes=0x10000)
+    assert [each.header_copies for each in luks.find(disk, disk.layout)] == [2, 2]
+
+
+def test_a_layer_made_on_smaller_blocks_than_the_drive_has_is_destroyed_with_the_blocks_around_it() -> None:
+    disk = MemoryDisk(block_bytes=4096)
+    write_mbr(disk.image, 0, [(0x83, 63)])
+    luks_image.write_luks2(disk.image, at=63 * 512)
+    layer = find_one(disk)
+    assert (layer.offset_bytes, layer.header_copies) == (63 * 512, 2)
+    remembered = luks.remember(disk, layer)
+    luks.destroy(disk, layer, random_bytes=seeded())
+    assert luks.compare(disk, layer, remembered) is Seen.YES
+    assert luks.is_found(disk, layer, disk.layout) is Seen.NO
 
 
 def test_a_header_whose_data_lie_elsewhere_is_marked_detached() -> None:

@@ -161,8 +161,6 @@ class Pass:
         if self._key is not None:
             keystream.unit_encryptor(self._key, unit).update_into(self._zeros[:length], buffer)
         for piece in self._layout.pieces(offset, length):
-            if self._stop.is_set():
-                return
             size = piece.end - piece.start
             try:
                 self._blocks.write_from(piece.nsid, piece.offset_bytes, buffer[piece.start : piece.end])

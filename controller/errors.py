@@ -193,6 +193,15 @@ class Code(RefusalCode):
         "TABLE_ROLLED_BACK",
         "Put the newest table back, or sign the next version over it (expunge policy draft, sign).",
     )
+    TABLE_VERSION_WRONG = (
+        "TABLE_VERSION_WRONG",
+        "Draft the table in force anew (expunge policy draft FILE) and make your changes in that file.",
+    )
+    DRAFT_INVALID = (
+        "DRAFT_INVALID",
+        "Correct the place that is named; expunge policy draft FILE shows the form. Nothing was signed.",
+    )
+    DRAFT_EXISTS = "DRAFT_EXISTS", "Name another file, or move this one aside; no draft is written over."
     TABLE_INVALID = (
         "TABLE_INVALID",
         "Put the signed tables of this home back under their own names; serve signs none.",

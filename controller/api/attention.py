@@ -8,15 +8,17 @@ from datetime import datetime
 from fastapi import APIRouter, Response
 from sqlalchemy import Connection
 
-from certificate.errors import RefusalCode
+from certificate.errors import RefusalCode, Refused
 from controller import case as cases
 from controller import knowledge, waiting
 from controller.api.attention_documents import (
     ApprovalAwaited,
     Attention,
     GroupLine,
+    MediumAwaited,
     StopLine,
     StuckLine,
+    ValidationAwaited,
     WayLine,
 )
 from controller.api.lines import whole_seconds
@@ -24,6 +26,8 @@ from controller.api.server import answer
 from controller.attention import Group, Stuck
 from controller.errors import Code, NeedsApproval
 from controller.guards import GUARDS_TO_APPROVE, failing, people
+from controller.people import acceptance
+from controller.people.acts import validate
 from controller.program import Program
 from controller.states import State
 from controller.store import deprovisions, stops
@@ -47,6 +51,7 @@ def told(tx: Connection, program: Program) -> Attention:
     return Attention(
         groups=tuple(_group(each) for each in waiting.groups(tx, program)),
         approvals=tuple(_approvals(tx, program, now)),
+        validations=tuple(_validations(tx, program)),
         stops=tuple(_stop(each) for each in stops.all_standing(tx) if _needs_a_look(each, now)),
     )
 
@@ -99,6 +104,26 @@ def _approvals(tx: Connection, program: Program, now: datetime) -> Iterator[Appr
                 missing="; ".join(refused.reason for refused in asked),
                 requested_by=tuple(sorted(people(facts, now)[0])),
             )
+
+
+def _validations(tx: Connection, program: Program) -> Iterator[ValidationAwaited]:
+    """Results that the act itself would put before a person now."""
+    for row in deprovisions.live(tx):
+        try:
+            asked = validate.awaited(tx, program, row.id)
+        except Refused:
+            continue
+        yield ValidationAwaited(
+            deprovision=row.id,
+            host=asked.case.host.asset_tag,
+            since=whole_seconds(row.entered_at),
+            evidence=asked.evidence.payload_digest,
+            media=tuple(
+                MediumAwaited(medium=each.medium, row=acceptance.row_words(asked.case.plan, each))
+                for each in asked.escalated
+            ),
+            not_by=tuple(sorted(asked.involved)),
+        )
 
 
 def _needs_a_look(stop: Stop, now: datetime) -> bool:

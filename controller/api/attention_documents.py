@@ -49,6 +49,25 @@ class ApprovalAwaited(Document):
     requested_by: tuple[KeyId, ...]
 
 
+class MediumAwaited(Document):
+    """A medium whose result the validation table leaves to a person; `row`: the case of the table."""
+
+    medium: Digest
+    row: str
+
+
+class ValidationAwaited(Document):
+    """A result that an uninvolved operator accepts or rejects."""
+
+    deprovision: DeprovisionId
+    host: AssetTag
+    since: UtcSeconds
+    evidence: Digest
+    media: tuple[MediumAwaited, ...]
+    #: Who requested, approved or began it, and so may not.
+    not_by: tuple[KeyId, ...]
+
+
 class StopLine(Document):
     """A hold past its review, a freeze or a tripped breaker. `author`: a fingerprint, or who else."""
 
@@ -63,4 +82,5 @@ class StopLine(Document):
 class Attention(Document):
     groups: tuple[GroupLine, ...]
     approvals: tuple[ApprovalAwaited, ...]
+    validations: tuple[ValidationAwaited, ...]
     stops: tuple[StopLine, ...]

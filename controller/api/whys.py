@@ -168,9 +168,11 @@ def _people(tx: Connection, stored: StoredOrder, basis: Basis) -> Iterator[Signe
     for reference in basis.decisions:
         yield _signed("declaration", reference, _decision(tx, reference.digest))
     for event in ledger.events(tx, deprovision=stored.deprovision):
-        if event.kind == OperatorCommanded.kind and event.body["command"] == "wipe":
-            begun = ApprovalReference(digest=event.body["decision_digest"], keyid=event.body["keyid"])
-            yield _signed("wipe", begun, _decision(tx, begun.digest))
+        # A wipe begun by hand, and what a person said of a result: decisions that are no command of `exits`.
+        what = event.body["command"] if event.kind == OperatorCommanded.kind else ""
+        if what == "wipe" or what.startswith("validate:"):
+            said = ApprovalReference(digest=event.body["decision_digest"], keyid=event.body["keyid"])
+            yield _signed(what, said, _decision(tx, said.digest))
 
 
 def _commands(tx: Connection, key: DeprovisionId) -> Iterator[CommandLine]:

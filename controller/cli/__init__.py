@@ -2,7 +2,8 @@
 
 Named in the entry-point group `expunge.commands`. A verb's module is imported only when the verb is called,
 so that `expunge --help` and `expunge verify` start without any of it. A command parses, calls once and shows;
-only `init`, `serve` and `ledger check` open the database, all others ask the running `serve`.
+only `init`, `serve` and `ledger check` open the database, all others ask the running `serve` (`policy` reads
+and writes the signed files of the home alone).
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ __all__ = [
     "media",
     "notices",
     "operators",
+    "policy",
     "reconcile",
     "reprobe",
     "restore",
@@ -32,6 +34,7 @@ __all__ = [
     "show",
     "status",
     "thaw",
+    "validate",
     "wipe",
 ]
 
@@ -109,6 +112,16 @@ def approve(argv: Sequence[str]) -> int:
 def attention(argv: Sequence[str]) -> int:
     """What waits for a person, grouped by cause."""
     return _run("attention", argv)
+
+
+def validate(argv: Sequence[str]) -> int:
+    """Accept or reject a result that the validation table leaves to a person."""
+    return _run("validate", argv)
+
+
+def policy(argv: Sequence[str]) -> int:
+    """The validation table: show, draft, check, sign the next version."""
+    return _run("policy", argv)
 
 
 def restore(argv: Sequence[str]) -> int:

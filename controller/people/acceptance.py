@@ -12,7 +12,6 @@ Rules this module holds (NIST SP 800-88r2, 4.5.2):
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -70,15 +69,14 @@ def decided(
     result: Result, decision: ValidationDecision, acceptance: Acceptance | None
 ) -> ValidationDecision:
     """The table's word on one medium, or `accept` where a person answered what it escalates."""
-    is_answered = result is Result.ERASED and decision is ValidationDecision.ESCALATE
-    return ValidationDecision.ACCEPT if is_answered and acceptance is not None else decision
+    if acceptance is not None and is_awaited(result, decision):
+        return ValidationDecision.ACCEPT
+    return decision
 
 
-def is_awaited(verdicts: Iterable[tuple[Result, ValidationDecision]]) -> bool:
-    """Whether any medium is one that the table leaves to a person. `verdicts`: as the table has them."""
-    return any(
-        result is Result.ERASED and decision is ValidationDecision.ESCALATE for result, decision in verdicts
-    )
+def is_awaited(result: Result, decision: ValidationDecision) -> bool:
+    """Whether this is a result that the table leaves to a person."""
+    return result is Result.ERASED and decision is ValidationDecision.ESCALATE
 
 
 def row_words(plan: StoredPlan | None, verdict: Verdict) -> str:

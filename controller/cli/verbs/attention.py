@@ -7,7 +7,13 @@ from collections.abc import Iterator
 import typer
 
 from certificate.statements.statement import time_text
-from controller.api.attention_documents import ApprovalAwaited, Attention, GroupLine, StopLine
+from controller.api.attention_documents import (
+    ApprovalAwaited,
+    Attention,
+    GroupLine,
+    StopLine,
+    ValidationAwaited,
+)
 from controller.cli.client import Client
 from controller.cli.command import application
 from controller.cli.options import HomeOption, JsonOption, located
@@ -17,7 +23,9 @@ app = application("What waits for a person, grouped by cause.")
 
 @app.command()
 def attention(home: HomeOption = None, as_json: JsonOption = False) -> None:
-    """What needs an operator, the ways out that are open, approvals awaited, and stops to look at."""
+    """What needs an operator, the ways out that are open, approvals and validations awaited, and stops to
+    look at.
+    """
     with Client.of(located(home)) as client:
         told = client.get("/v1/attention", Attention)
     typer.echo(told.to_json() if as_json else text(told))
@@ -26,6 +34,7 @@ def attention(home: HomeOption = None, as_json: JsonOption = False) -> None:
 def text(told: Attention) -> str:
     parts = [line for group in told.groups for line in (*_group(group), "")]
     parts += [line for awaited in told.approvals for line in (*_approval(awaited), "")]
+    parts += [line for result in told.validations for line in (*_validation(result), "")]
     parts += [_stop(stop) for stop in told.stops]
     return "\n".join(parts).rstrip() or "nothing waits for a person"
 
@@ -51,6 +60,15 @@ def _approval(awaited: ApprovalAwaited) -> Iterator[str]:
     yield f"  since {time_text(awaited.since)}, {awaited.deprovision}"
     yield f"  requested by: {', '.join(awaited.requested_by) or 'nobody yet'}"
     yield f"  expunge approve {awaited.plan_digest}"
+
+
+def _validation(awaited: ValidationAwaited) -> Iterator[str]:
+    yield f"{awaited.host}: a result waits for a person's validation"
+    yield f"  since {time_text(awaited.since)}, {awaited.deprovision}"
+    for medium in awaited.media:
+        yield f"  medium {medium.medium[:16]}…: {medium.row}"
+    yield f"  not by: {', '.join(awaited.not_by) or 'nobody is barred'}"
+    yield f"  expunge validate {awaited.host} --accept (or --reject) --reason TEXT"
 
 
 def _stop(stop: StopLine) -> str:

@@ -22,7 +22,7 @@ from sqlalchemy import Connection
 from certificate.errors import Malformed, Refused
 from certificate.identifiers import DeprovisionId
 from certificate.statements.people import DecisionKind
-from certificate.statements.vocabulary import Result, ValidationDecision
+from certificate.statements.vocabulary import ValidationDecision
 from controller import case as cases
 from controller.case import Case
 from controller.errors import Code
@@ -34,6 +34,7 @@ from controller.store import deprovisions, evidence, ledger, plans
 from controller.store.events import OperatorCommanded
 from controller.store.evidence import StoredEvidence, Verdict
 
+FIELDS = ("host", "choice")
 CONSEQUENCES: dict[ValidationDecision, tuple[str, ...]] = {
     ValidationDecision.ACCEPT: (
         "The result is accepted for every escalated medium below, and each gets its certificate.",
@@ -48,11 +49,20 @@ CONSEQUENCES: dict[ValidationDecision, tuple[str, ...]] = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Asked:
+class Awaited:
+    """One result that waits for a person."""
+
     case: Case
-    choice: ValidationDecision
     evidence: StoredEvidence
+    #: As the table has them, of every medium.
     verdicts: tuple[Verdict, ...]
+    #: Fingerprints of those who may not decide.
+    involved: frozenset[str]
+
+    @property
+    def escalated(self) -> tuple[Verdict, ...]:
+        """What is decided on."""
+        return tuple(each for each in self.verdicts if acceptance.is_awaited(each.result, each.decision))
 
 
 class Validate:
@@ -65,67 +75,82 @@ class Validate:
 
     def matter(self, tx: Connection, program: Program, about: About) -> Matter:
         """Raises Refused: DECISION_MISMATCH, NOT_IN_STORE, VALIDATION_NOT_DUE, VALIDATION_REJECTED."""
-        asked = _asked(tx, about)
+        choice, asked = _choice(about), _asked(tx, program, about)
         row, host = asked.case.deprovision, asked.case.host
         return Matter(
             kind=self.kind,
-            choice=asked.choice.value,
+            choice=choice.value,
             facts={
                 "deprovision": str(row.id),
                 "host": host.asset_tag,
                 "attempt": row.attempt,
                 "evidence": asked.evidence.payload_digest,
-                "not_by": sorted(_involved(tx, asked.case)),
+                "not_by": sorted(asked.involved),
                 "media": [_shown(asked.case, verdict) for verdict in asked.verdicts],
             },
-            consequences=CONSEQUENCES[asked.choice],
+            consequences=CONSEQUENCES[choice],
             people_needed=1,
-            words=f"{asked.choice.value} {host.asset_tag}",
+            words=f"{choice.value} {host.asset_tag}",
             named_digest=asked.evidence.payload_digest,
         )
 
     def apply(
         self, tx: Connection, program: Program, about: About, matter: Matter, signed: tuple[Signed, ...]
     ) -> str:
-        """Raises Refused(VALIDATOR_INVOLVED), and then nothing of the decision is kept."""
-        asked, now = _asked(tx, about), program.clock()
+        """Raises Refused(VALIDATOR_INVOLVED), and then nothing of the decision is kept. That a result waits
+        was seen by `matter` in this transaction; by now this very decision stands.
+        """
+        choice, now = _choice(about), program.clock()
+        named, _ = asking.fields(about, FIELDS)
+        case = cases.load(tx, _key(tx, named))
         (person,) = signed
-        if person.keyid in _involved(tx, asked.case):
+        if person.keyid in _involved(tx, case):
             raise Refused(Code.VALIDATOR_INVOLVED, f"{person.keyid} stands behind this very erasure")
         event = OperatorCommanded(
-            deprovision=asked.case.id,
-            command=f"{self.kind.value}:{asked.choice.value}",
+            deprovision=case.id,
+            command=f"{self.kind.value}:{choice.value}",
             keyid=person.keyid,
-            attempt=asked.case.deprovision.attempt,
+            attempt=case.deprovision.attempt,
             decision_digest=person.payload_digest,
         )
         ledger.append(tx, event, now=now)
-        deprovisions.wake(tx, asked.case.id, now=now)
-        said = "accepted" if asked.choice is ValidationDecision.ACCEPT else "rejected"
-        return f"the result on {asked.case.host.asset_tag} is {said}; expunge show tells what becomes of it"
+        deprovisions.wake(tx, case.id, now=now)
+        said = "accepted" if choice is ValidationDecision.ACCEPT else "rejected"
+        return f"the result on {case.host.asset_tag} is {said}; expunge show tells what becomes of it"
 
 
-def _asked(tx: Connection, about: About) -> _Asked:
-    named, choice = asking.fields(about, ("host", "choice"))
-    case = cases.load(tx, _key(tx, named))
-    if choice not in (ValidationDecision.ACCEPT.value, ValidationDecision.REJECT.value):
-        raise Refused(Code.DECISION_MISMATCH, f"{choice[:40]!r} is neither accept nor reject")
-    if case.deprovision.state is not State.NEEDS_OPERATOR or case.order is None:
+def awaited(tx: Connection, program: Program, key: DeprovisionId) -> Awaited:
+    """What waits for a person of this deprovision. Raises Refused: NOT_IN_STORE, VALIDATION_NOT_DUE,
+    VALIDATION_REJECTED.
+    """
+    case = cases.load(tx, key)
+    row, tag = case.deprovision, case.host.asset_tag
+    if row.state is not State.NEEDS_OPERATOR or case.order is None:
+        raise Refused(Code.VALIDATION_NOT_DUE, f"{tag} is {row.state}, not with an operator over a result")
+    seen, verdicts = evidence.of_order(tx, case.order.id), evidence.verdicts_of(tx, case.order.id)
+    if seen is None or not any(acceptance.is_awaited(each.result, each.decision) for each in verdicts):
         raise Refused(
-            Code.VALIDATION_NOT_DUE,
-            f"{case.host.asset_tag} is {case.deprovision.state}, not with an operator",
-        )
-    seen = evidence.of_order(tx, case.order.id)
-    verdicts = evidence.verdicts_of(tx, case.order.id)
-    if seen is None or not acceptance.is_awaited((each.result, each.decision) for each in verdicts):
-        raise Refused(
-            Code.VALIDATION_NOT_DUE,
-            f"no medium of {case.host.asset_tag} is erased and escalated: {_words(case, verdicts)}",
+            Code.VALIDATION_NOT_DUE, f"no medium of {tag} is erased and escalated: {_words(verdicts)}"
         )
     rejected = acceptance.rejection(tx, seen.payload_digest)
     if rejected is not None:
         raise Refused(Code.VALIDATION_REJECTED, f"{rejected.keyid} rejected it at {rejected.issued_at}")
-    return _Asked(case=case, choice=ValidationDecision(choice), evidence=seen, verdicts=verdicts)
+    accepted = acceptance.standing(tx, program.documents.trust, seen.payload_digest, now=program.clock())
+    if accepted is not None and accepted.accepted_at >= row.entered_at:
+        raise Refused(Code.VALIDATION_NOT_DUE, f"{accepted.keyid} accepted it at {accepted.decided_at}")
+    return Awaited(case=case, evidence=seen, verdicts=verdicts, involved=_involved(tx, case))
+
+
+def _asked(tx: Connection, program: Program, about: About) -> Awaited:
+    named, _ = asking.fields(about, FIELDS)
+    return awaited(tx, program, _key(tx, named))
+
+
+def _choice(about: About) -> ValidationDecision:
+    _, choice = asking.fields(about, FIELDS)
+    if choice not in (ValidationDecision.ACCEPT.value, ValidationDecision.REJECT.value):
+        raise Refused(Code.DECISION_MISMATCH, f"{choice[:40]!r} is neither accept nor reject")
+    return ValidationDecision(choice)
 
 
 def _key(tx: Connection, named: str) -> DeprovisionId:
@@ -139,7 +164,7 @@ def _key(tx: Connection, named: str) -> DeprovisionId:
     return live.id
 
 
-def _involved(tx: Connection, case: Case) -> set[str]:
+def _involved(tx: Connection, case: Case) -> frozenset[str]:
     """Who requested or approved the plan of this attempt, whether it still counts or not, and who began the
     wipe by hand.
     """
@@ -152,17 +177,17 @@ def _involved(tx: Connection, case: Case) -> set[str]:
     for event in ledger.events(tx, deprovision=case.id):
         if event.kind == OperatorCommanded.kind and event.body["command"] == DecisionKind.WIPE.value:
             behind.add(event.body["keyid"])
-    return behind
+    return frozenset(behind)
 
 
-def _words(case: Case, verdicts: tuple[Verdict, ...]) -> str:
+def _words(verdicts: tuple[Verdict, ...]) -> str:
     said = [f"{each.medium[:8]} {each.result}, {each.decision}" for each in verdicts]
     return "; ".join(said) or "nothing is judged"
 
 
 def _shown(case: Case, verdict: Verdict) -> Mapping[str, Any]:
     claim = verdict.claim
-    is_asked = verdict.result is Result.ERASED and verdict.decision is ValidationDecision.ESCALATE
+    is_asked = acceptance.is_awaited(verdict.result, verdict.decision)
     return {
         "medium": verdict.medium,
         "is_decided_on": "yes" if is_asked else "no",

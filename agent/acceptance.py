@@ -6,7 +6,7 @@ Rules, in this order:
 3. An authentic order raises the highest fence, so that an older one may begin nothing more.
 4. One execution at a time, under the lock, which the executing process inherits and never lets go between;
    and no new one while an earlier token of this boot may have begun and gave no evidence.
-5. `admission` decides from the machine as it is now.
+5. `admission` decides from the machine as it is now, and what stands on the drives can be let go.
 6. No approval that it rests on was used by another token of this boot, unless that one was poisoned.
 7. The token is spent, durably, and its approvals with it; the journal begins; then the process is started.
 
@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import os
 
-from agent import admission, tokens, wiring
+from agent import admission, inventory, tokens, wiring
 from agent.errors import Code
 from agent.journal import JournalWriter, Kind
 from agent.journal_bodies import AcceptedBody, write_body
@@ -95,7 +95,7 @@ def _begin(
     boot, hello, order = run.boot(), run.hello(), obeyable.order
     if hello is None or hello.nonce != order.hello_nonce:
         raise Refused(Code.HELLO_MISSING, "a newer hello replaced the one that this order names")
-    _, seen = wiring.take_inventory(boot)
+    storage, seen = wiring.take_inventory(boot)
     machine = admission.Machine(
         boot=boot,
         fence=run.fence(),
@@ -105,6 +105,8 @@ def _begin(
         media_salts=request.media_salts,
     )
     admitted = admission.admit(order, machine)
+    teardown = inventory.teardown(storage, seen.drives, pause=world.pause)
+    teardown.require_possible([seen.drives[medium.drive].serial for medium in admitted.media])
     record = TokenRecord(
         token=order.token,
         order=order.order,

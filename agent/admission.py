@@ -5,7 +5,9 @@ Rules, after `certificate.delivery` has said that the order may be obeyed at all
 2. At least three of its host facts agree with this machine, and none that this machine also reports differs.
    Placeholders count for neither side.
 3. The drives are exactly those of the plan: one missing, one extra, or two alike refuse.
-4. Each drive is as it was planned: transport, capacity, firmware, kind, and not refused by the inventory.
+4. Each drive is as it was planned: transport, attachment, capacity, firmware, kind, exactly the encryption
+   layers it was planned with, and not refused by the inventory. Storage that is not the machine's own is
+   admitted like any other: by being named, as it is attached.
 5. The techniques computed again from what each drive says now are those of the plan, at the order's floor.
 6. No newer order was seen (fence), and one line of evidence can report all the drives.
 
@@ -16,27 +18,32 @@ Enforced elsewhere: token and one execution at a time (`acceptance`), expiry, si
 from __future__ import annotations
 
 import hmac
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from agent import host_facts
 from agent.errors import Code
 from agent.markers import MAX_MARKERS, RANDOM_POSITIONS
+from agent.medium_evidence import MAX_RELEASED
 from agent.run_directory import BootRecord, FenceRecord
 from certificate import commitment, selection
 from certificate.errors import Code as CertificateCode
 from certificate.errors import Malformed, Refused
 from certificate.messages import DriveReport, HostFactReport, SaltedMedium
 from certificate.statements import Order, Seen
-from certificate.statements.evidence import HostFactSeen
+from certificate.statements.evidence import MAX_COMMANDS, HostFactSeen
 from certificate.statements.medium import MIN_HOST_FACTS, HostFact
 from certificate.statements.plan import PlannedMedium
-from certificate.statements.vocabulary import HostFactKind, Observer
+from certificate.statements.vocabulary import HostFactKind, Observer, Technique
 
 #: Evidence and annex of one execution travel in one session line (1 MiB): what would not fit is not begun,
-#: because after the erase it would be too late. Measured, with room for a second technique and longer names:
-#: 14 kB a drive, 430 bytes a namespace, 320 bytes a marker.
+#: because after the erase it would be too late. Measured, with room for longer names and codes.
 EVIDENCE_BYTES = 1_000_000
-DRIVE_BYTES, NAMESPACE_BYTES, MARKER_BYTES = 18_000, 500, 330
+DRIVE_BYTES, NAMESPACE_BYTES, MARKER_BYTES = 14_500, 500, 330
+#: One command, one layer, and one thing that stands on a drive, of which evidence lists no more than a few.
+COMMAND_BYTES, LAYER_BYTES, RELEASED_BYTES = 1_150, 600, 80
+#: Techniques that may need a command for each namespace.
+BY_NAMESPACE = (Technique.NVME_FORMAT_CRYPTO, Technique.NVME_FORMAT_USER_DATA)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,7 +132,8 @@ def match_drives(order: Order, machine: Machine) -> tuple[AdmittedMedium, ...]:
     plan's).
     """
     planned = order.plan.media
-    if (size := sum(evidence_bytes(drive) for drive in machine.drives)) > EVIDENCE_BYTES:
+    techniques = {name for medium in planned for name in medium.techniques}
+    if (size := sum(evidence_bytes(drive, techniques) for drive in machine.drives)) > EVIDENCE_BYTES:
         raise Refused(Code.TOO_MANY_DRIVES, f"evidence of about {size} bytes, at most {EVIDENCE_BYTES}")
     salts = salts_of(machine.media_salts)
     names = [medium.commitment for medium in planned]
@@ -147,11 +155,21 @@ def match_drives(order: Order, machine: Machine) -> tuple[AdmittedMedium, ...]:
     return tuple(found)
 
 
-def evidence_bytes(drive: DriveReport) -> int:
-    """How much of an evidence line this drive will take at most: one marker share a namespace (`markers`)."""
+def evidence_bytes(drive: DriveReport, techniques: Collection[Technique]) -> int:
+    """How much of an evidence line this drive will take at most, if each of `techniques` is tried: one marker
+    share a namespace (`markers`), a command for each namespace where a technique needs that.
+    """
     namespaces = len(drive.namespaces)
     marker_count = min(MAX_MARKERS, (RANDOM_POSITIONS + 2) * namespaces)
-    return DRIVE_BYTES + NAMESPACE_BYTES * namespaces + MARKER_BYTES * marker_count
+    commands = sum(max(1, namespaces) if name in BY_NAMESPACE else 1 for name in techniques)
+    return (
+        DRIVE_BYTES
+        + NAMESPACE_BYTES * namespaces
+        + MARKER_BYTES * marker_count
+        + COMMAND_BYTES * min(MAX_COMMANDS, commands)
+        + LAYER_BYTES * len(drive.layers)
+        + RELEASED_BYTES * MAX_RELEASED
+    )
 
 
 def salts_of(entries: tuple[SaltedMedium, ...]) -> dict[str, bytes]:
@@ -199,14 +217,28 @@ def _require_as_planned(order: Order, medium: AdmittedMedium, drive: DriveReport
     planned, name = medium.planned, f"medium {medium.planned.commitment[:12]}"
     if drive.refused is not None:
         raise Refused(Code.DRIVE_REFUSED, f"{name}: {drive.refused}")
-    planned_facts = (planned.transport.value, planned.capacity_bytes, planned.firmware)
-    if planned_facts != (drive.transport, drive.capacity_bytes, drive.firmware):
-        raise Refused(Code.DRIVE_CHANGED, f"{name}: transport, capacity or firmware is not the plan's")
+    is_as_planned = {
+        "transport": planned.transport.value == drive.transport,
+        "attachment": planned.attachment.value == drive.attachment,
+        "capacity": planned.capacity_bytes == drive.capacity_bytes,
+        "firmware": planned.firmware == drive.firmware,
+        "encryption layers": _layers_planned(planned) == _layers_found(drive),
+    }
+    if changed := [what for what, holds in is_as_planned.items() if not holds]:
+        raise Refused(Code.DRIVE_CHANGED, f"{name}: {', '.join(changed)} not as planned")
     capabilities = selection.capabilities(drive)
     techniques = selection.select(capabilities, order.plan.floor, overwrite=order.plan.overwrite)
     if techniques != planned.techniques or selection.media_kind(capabilities) is not planned.kind:
         chosen = ", ".join(technique.value for technique in techniques)
         raise Refused(CertificateCode.SELECTION_DIFFERS, f"{name}: this drive now gives {chosen}")
+
+
+def _layers_planned(planned: PlannedMedium) -> list[tuple[str, int, int]]:
+    return [(layer.kind.value, layer.nsid, layer.offset_bytes) for layer in planned.layers]
+
+
+def _layers_found(drive: DriveReport) -> list[tuple[str, int, int]]:
+    return [(layer.kind, layer.nsid, layer.offset_bytes) for layer in drive.layers]
 
 
 def _salt(text: str, what: str) -> bytes:

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from agent import markers
+from agent import layer_steps, markers
 from agent.devices.drive import DriveIdentity
 from agent.errors import Code, StepRefused
 from agent.execute import Execution, is_whole
@@ -27,8 +27,9 @@ from agent.journal_bodies import (
     read_body,
 )
 from agent.overwritten import capacity_bytes
+from agent.steps import is_layers, markers_step
 from agent.techniques.technique import Prepared, Started
-from agent.work import Running, Work, aim_at, is_layers, markers_step
+from agent.work import Running, Work, aim_at
 from certificate.errors import Refused
 from certificate.messages import DriveReport, JournalLine
 from certificate.statements import Seen
@@ -153,6 +154,7 @@ def _tell_interruptions(execution: Execution, work: Work, lines: Sequence[Journa
 
     A command of the drive's own that is known to be sent needs none: the drive goes on with it alone.
     """
+    layer_steps.interrupted(execution, work, lines)
     running = work.running
     own = [line for line in lines if not is_layers(line)]
     if any(line.kind in _STOPS for line in own):

@@ -81,7 +81,10 @@ class Code(RefusalCode):
         "DRIVE_DUPLICATE",
         "Two drives, or two lines of the plan, have one identity; see the drives.",
     )
-    DRIVE_CHANGED = "DRIVE_CHANGED", "A drive's capacity or firmware changed since the plan; plan again."
+    DRIVE_CHANGED = (
+        "DRIVE_CHANGED",
+        "Capacity, firmware, attachment or encryption layers changed since the plan; plan again.",
+    )
     DRIVE_REFUSED = "DRIVE_REFUSED", "The inventory says why this drive may not be erased as it is."
     TOO_MANY_DRIVES = (
         "TOO_MANY_DRIVES",
@@ -189,6 +192,10 @@ class Code(RefusalCode):
     LAYER_HEADER_INVALID = (
         "LAYER_HEADER_INVALID",
         "The encryption header is damaged or forged; its whole area is destroyed, whatever it says.",
+    )
+    LAYER_MISSING = (
+        "LAYER_MISSING",
+        "An encryption layer that the order names is not there (any more); see what else writes to the drive.",
     )
     LAYERS_TOO_MANY = (
         "LAYERS_TOO_MANY",

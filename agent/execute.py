@@ -23,7 +23,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from agent import last_look, markers
+from agent import last_look, layer_steps, markers
 from agent.errors import Code, DeviceError, StepRefused
 from agent.evidence import assemble
 from agent.found_media import FoundMedium, annex_digest, place, self_report
@@ -37,6 +37,8 @@ from agent.journal_bodies import (
     OpenedBody,
     OverwriteRead,
     ProgressBody,
+    ReleasedBody,
+    ReleasedRead,
     SentBody,
     StartBody,
     StoppedBody,
@@ -45,9 +47,11 @@ from agent.journal_bodies import (
 )
 from agent.overwritten import capacity_bytes
 from agent.permit import Permit
+from agent.steps import markers_step, start_step
+from agent.teardown import Released, Teardown
 from agent.techniques.technique import Facts, Report, Started, Technique, Watched
 from agent.told import Told
-from agent.work import Running, Work, aim_at, markers_step, start_step
+from agent.work import Running, Work, aim_at
 from agent.world import World
 from certificate import envelope
 from certificate.errors import Code as DocumentCode
@@ -81,6 +85,7 @@ class Execution:
     marker_nonce: bytes
     media: tuple[FoundMedium, ...]
     techniques: Mapping[TechniqueName, Technique]
+    teardown: Teardown
     unexpected_count: int | None
     annex: bytes
     world: World
@@ -101,11 +106,14 @@ class Execution:
 
     def run(self) -> None:
         """From the accepted order to signed evidence. Raises only what concerns the journal itself."""
+        if not self.permit.is_given_up():
+            self._release()
         for work in self.works:
             if self.permit.is_given_up():
                 break
             with self.contained(work, f"open:{work.commitment}"):
                 self.open(work)
+            layer_steps.destroy(self, work)
             with self.contained(work, markers_step(work.commitment)):
                 self._mark(work)
             self._begin(work)
@@ -158,22 +166,51 @@ class Execution:
         self.journal.append(Kind.FINISHED, step="finished", body={})
 
     @contextmanager
-    def contained(self, work: Work, step: str) -> Iterator[None]:
-        """Turns whatever goes wrong with one medium into a line of its own and the end of its work."""
+    def contained(self, work: Work, step: str, *, ends_work: bool = True) -> Iterator[None]:
+        """Turns whatever goes wrong with one medium into a line of its own and, but for its layers, the end
+        of its work.
+        """
+        tell = self.stop if ends_work else self.note
         try:
             yield
         except StepRefused as refusal:
-            self.stop(work, Kind.NOT_BEGUN, step, refusal.code, refusal.reason)
+            tell(work, Kind.NOT_BEGUN, step, refusal.code, refusal.reason)
         except (Refused, DeviceError) as error:
-            self.stop(work, Kind.FAILED, step, error.code, error.reason)
+            tell(work, Kind.FAILED, step, error.code, error.reason)
         except OSError as error:
-            self.stop(work, Kind.FAILED, step, Code.DEVICE_UNANSWERED, error.strerror or "input/output error")
+            tell(work, Kind.FAILED, step, Code.DEVICE_UNANSWERED, error.strerror or "input/output error")
         except Exception:
             # A fault of ours must not cost the other drives their evidence.
             LOG.exception("step %s", step)
-            self.stop(work, Kind.FAILED, step, Code.AGENT_FAILED, "see the agent's log")
+            tell(work, Kind.FAILED, step, Code.AGENT_FAILED, "see the agent's log")
 
     # --- before anything irreversible -----------------------------------------------------------------------
+
+    def _release(self) -> None:
+        """Lets go of everything that stands on the drives of the order, all at once: one thing may stand on
+        several. Where that is refused nothing was let go, and no medium goes on.
+        """
+        serials = {
+            work.commitment: work.found.report.serial
+            for work in self.works
+            if work.found.drive is not None and work.found.report is not None
+        }
+        released: Released = {}
+        failure: Exception | None = None
+        try:
+            released = self.teardown.release(tuple(serials.values()))
+        except Exception as error:
+            # Told of each medium below.
+            failure = error
+        for work in self.works:
+            step = f"release:{work.commitment}"
+            with self.contained(work, step):
+                if failure is not None:
+                    raise failure
+                things = released.get(serials.get(work.commitment, ""), ())
+                reads = tuple(ReleasedRead(kind=kind.value, is_released=seen.value) for kind, seen in things)
+                body = ReleasedBody(medium=work.commitment, released=reads)
+                self.journal.append(Kind.RELEASED, step=step, body=write_body(body))
 
     def open(self, work: Work) -> None:
         """Takes the drive and journals what it says of itself. Raises StepRefused: DRIVE_MISSING,

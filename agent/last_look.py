@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 
-from agent import markers, overwritten, readback
+from agent import layer_steps, markers, overwritten, readback
 from agent.errors import Code, DeviceError
 from agent.journal_bodies import ContentRead, MarkerRead, ReadbackBody
 from agent.readback import ReadBackFacts
@@ -59,7 +59,7 @@ def _look(work: Work, content: Future[ReadBackFacts] | None) -> ReadbackBody:
         same_identity=same.value,
         is_readable=is_readable.value,
         markers=reads,
-        layers=(),
+        layers=layer_steps.look(work),
         content=facts,
         codes=",".join(dict.fromkeys(codes)),
     )

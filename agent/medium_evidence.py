@@ -27,8 +27,8 @@ from agent.journal_bodies import (
     read_body,
 )
 from agent.overwritten import pattern_of
+from agent.steps import layer_step
 from agent.told import Told, last
-from agent.work import layer_step
 from certificate.messages import DriveReport, JournalLine, LayerReport
 from certificate.statements import Seen
 from certificate.statements.evidence import (
@@ -54,7 +54,7 @@ from certificate.statements.vocabulary import (
 )
 
 #: More things than these on one medium are told by kind, one entry each, so that evidence stays bounded.
-MAX_RELEASED = 64
+MAX_RELEASED = 16
 
 
 def entry(told: Told, planned: PlannedMedium, accepted: AcceptedBody | None) -> MediumEvidence:

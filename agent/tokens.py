@@ -27,6 +27,8 @@ from certificate.errors import Refused
 from certificate.messages import Ack, Execute, JournalLine, Line, TokenState
 
 _TOKEN = re.compile(r"[0-9a-f]{32}")
+#: Lines that tell of something irreversible.
+_BEGUN = (Kind.LAYER_ENDED, Kind.MARKED, Kind.SENT)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -179,7 +181,7 @@ class TokenFolder:
         """Whether an irreversible step may have begun: one was acknowledged, or a command was sent."""
         waiting = (line for line in lines.lines if line.needs_ack)
         acknowledged = any(self.ack_file(line.seq).exists() for line in waiting)
-        return acknowledged or any(line.kind in (Kind.SENT, Kind.MARKED) for line in lines.lines)
+        return acknowledged or any(line.kind in _BEGUN for line in lines.lines)
 
 
 def folder(run: RunDirectory, token: str) -> TokenFolder:

@@ -102,6 +102,7 @@ def execution(
         marker_nonce=folder.marker_nonce_file.read_bytes(),
         media=media,
         techniques=techniques(order),
+        teardown=inventory.teardown(storage, seen.drives, pause=world.pause),
         unexpected_count=found_media.unexpected_count(media, seen),
         annex=found_media.annex(order, media, seen, host_salt=request.host_salt),
         world=world,

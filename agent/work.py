@@ -1,8 +1,7 @@
-"""How far one medium is, and the names of its steps.
+"""How far one medium is.
 
-Rules: a step's name says medium, technique and command, so that an acknowledgement is for exactly one act;
-what an overwrite writes follows from order, nonce and medium (`certificate.keystream`), and where from what
-the inventory found attached, ascending by namespace.
+Rules: what an overwrite writes follows from order, nonce and medium (`certificate.keystream`), and where from
+what the inventory found attached, ascending by namespace; a medium without a drive has no place to write to.
 """
 
 from __future__ import annotations
@@ -15,31 +14,8 @@ from agent.found_media import FoundMedium
 from agent.markers import PlacedMarker
 from agent.techniques.technique import Aim, Prepared, Started, Technique
 from certificate import keystream
-from certificate.messages import DriveReport, JournalLine
+from certificate.messages import DriveReport
 from certificate.statements.vocabulary import Technique as TechniqueName
-
-
-def markers_step(commitment: str) -> str:
-    """The step of marking one medium."""
-    return f"markers:{commitment}"
-
-
-def layer_step(commitment: str, nsid: int, offset_bytes: int) -> str:
-    """The step of destroying the keys of one layer of one medium."""
-    return f"layer:{commitment}:{nsid}:{offset_bytes}"
-
-
-def is_layers(line: JournalLine) -> bool:
-    """The line tells of a layer, which goes or fails by itself."""
-    return line.step.startswith("layer:")
-
-
-def start_step(commitment: str, technique: TechniqueName, command: str = "") -> str:
-    """The step of one command on one medium, as journal and acknowledgement name it. `command`: which of a
-    technique's several.
-    """
-    whole = f"start:{commitment}:{technique.value}"
-    return f"{whole}:{command}" if command else whole
 
 
 def aim_at(report: DriveReport | None, *, order_digest: str, marker_nonce: bytes, commitment: str) -> Aim:

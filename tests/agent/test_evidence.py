@@ -12,8 +12,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from agent import found_media, tokens, wiring
-from agent.evidence import Told, assemble
+from agent.evidence import assemble
 from agent.journal import Kind
+from agent.told import Told
 from certificate import assurance, envelope
 from certificate.keys import PublicKey
 from certificate.messages import JournalLine

@@ -57,7 +57,7 @@ def test_the_journal_has_its_lines_in_their_order(make_lab: Any) -> None:
     kinds = lab.kinds(order)
     named = [kind for kind in kinds if kind != "progress"]
     assert named == [
-        *("accepted", "opened", "markers_committed", "marked", "start", "sent", "ended"),
+        *("accepted", "released", "opened", "markers_committed", "marked", "start", "sent", "ended"),
         *("readback", "evidence", "finished"),
     ]
     assert kinds.index("sent") < kinds.index("progress") < kinds.index("ended")
@@ -401,8 +401,9 @@ def test_evidence_is_never_larger_than_admission_expected(
     """Else it would not fit its session line, and be lost after the erase."""
     namespaces = tuple(Namespace(nsid=number + 1, blocks=128) for number in range(namespace_count))
     lab = make_lab("SN-1", namespaces=namespaces, faults=faults)
-    expected = admission.evidence_bytes(lab.inventory().drives[0])
+    drive = lab.inventory().drives[0]
     order = lab.accept()
+    expected = admission.evidence_bytes(drive, order.plan.media[0].techniques)
     lab.run(order)
     line = next(line for line in lab.journal(order) if line.kind == "evidence")
     assert len(line.write()) < expected

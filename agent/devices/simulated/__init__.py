@@ -5,9 +5,25 @@ cycles, is one drive to every process that opens its folder, and misbehaves as i
 imported from the driver, the techniques or the core that it serves to test.
 """
 
+from agent.devices.simulated.core import Unanswered
 from agent.devices.simulated.faults import Fault
-from agent.devices.simulated.media import Namespace
 from agent.devices.simulated.nvme import Answer, SimulatedNvme
-from agent.devices.simulated.view import logical_view, occurrences
+from agent.devices.simulated.plain import SimulatedPlain
+from agent.devices.simulated.state import NVME, PLAIN, Namespace, State
+from agent.devices.simulated.view import hidden_occurrences, kind_of, logical_view, occurrences
 
-__all__ = ["Answer", "Fault", "Namespace", "SimulatedNvme", "logical_view", "occurrences"]
+__all__ = [
+    "NVME",
+    "PLAIN",
+    "Answer",
+    "Fault",
+    "Namespace",
+    "SimulatedNvme",
+    "SimulatedPlain",
+    "State",
+    "Unanswered",
+    "hidden_occurrences",
+    "kind_of",
+    "logical_view",
+    "occurrences",
+]

@@ -1,9 +1,8 @@
-"""What a simulated drive does, whatever interface asks: erase, make progress, fail, read, write.
+"""What every simulated drive does, whatever interface asks: read, write, lose its power, misbehave.
 
-Rules, as the standards have them: one sanitize at a time; it is started at once and ends later, and only
-status polls move it on, so nothing here sleeps; while it runs, and after it failed, blocks cannot be read or
-written; it goes on after a power cycle; the key is destroyed when it ends, so a drive that fails before has
-destroyed nothing; a user's write ends "global data erased".
+Rules: a write is durable when it returns; only whole blocks of an attached namespace can be touched; a drive
+without power, or a silent one, answers nothing, and remembers everything; nothing here sleeps. Erasing is
+`erasing`, which plain drives do not have.
 """
 
 from __future__ import annotations
@@ -11,14 +10,12 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
 from enum import Enum
 from pathlib import Path
 
 from agent.devices.simulated.faults import Fault
-from agent.devices.simulated.media import CHUNK_BLOCKS, Media, Namespace, Random, Sanitize, State
-
-CRYPTO, BLOCK = "crypto", "block"
+from agent.devices.simulated.media import CHUNK_BLOCKS, Media, Random
+from agent.devices.simulated.state import PLAIN, Namespace, State
 
 
 class Verdict(Enum):
@@ -26,6 +23,8 @@ class Verdict(Enum):
 
     DONE = "done"
     INVALID_FIELD = "invalid field"
+    INVALID_FORMAT = "invalid format"
+    INVALID_NAMESPACE = "invalid namespace"
     INTERNAL_ERROR = "internal error"
     SANITIZE_RUNNING = "sanitize running"
     SANITIZE_FAILED = "sanitize failed"
@@ -38,6 +37,13 @@ class MediaRefused(OSError):
     def __init__(self, verdict: Verdict) -> None:
         self.verdict = verdict
         super().__init__(errno.EIO, verdict.value)
+
+
+class Unanswered(OSError):
+    """No answer came: what was asked may or may not have been done."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(errno.EIO, why)
 
 
 class DriveCore:
@@ -54,18 +60,19 @@ class DriveCore:
         return self._media.folder
 
     def state(self) -> State:
+        """All that it remembers, whatever it would answer."""
         with self._media.locked():
             return self._media.load()
 
     def set_faults(self, faults: Iterable[Fault]) -> None:
         with self._media.locked():
-            self._media.change(self._media.load(), faults=frozenset(faults))
+            self._media.save(self._media.load().misbehaving(faults))
 
     def power_cycle(self) -> None:
         """Power goes and comes back. All that a drive knows is on disk; a running sanitize goes on."""
         with self._media.locked():
             state = self._media.load()
-            self._media.change(state, power_cycles=state.power_cycles + 1)
+            self._media.change(state, is_powered=True, power_cycles=state.power_cycles + 1)
 
     def claim(self) -> bool:
         """Takes the drive for this process; false when another holds it. Taking it twice is harmless."""
@@ -81,29 +88,40 @@ class DriveCore:
     # --- blocks ---------------------------------------------------------------------------------------------
 
     def read(self, nsid: int, offset_bytes: int, length_bytes: int) -> bytes:
-        """Raises MediaRefused, or OSError(EINVAL) outside the namespace or off its blocks."""
+        """Raises MediaRefused, Unanswered, or OSError(EINVAL) outside the namespace or off its blocks."""
         with self._media.locked():
-            state = self._media.load()
+            state = self._answering()
             self._refuse_access(state)
-            first, count = _blocks(state, nsid, offset_bytes, length_bytes)
-            return self._media.read_blocks(state, first, count)
+            asked = _blocks(state, nsid, offset_bytes, length_bytes)
+            if not state.bad_blocks.isdisjoint(asked):
+                raise MediaRefused(Verdict.INTERNAL_ERROR)
+            return self._media.read_blocks(state, asked.start, len(asked))
 
     def write(self, nsid: int, offset_bytes: int, data: bytes) -> None:
-        """Raises as `read`."""
+        """Raises as `read`. What lies before a bad block is written all the same."""
         with self._media.locked():
-            state = self._media.load()
+            state = self._answering()
             self._refuse_access(state)
-            first, _ = _blocks(state, nsid, offset_bytes, len(data))
-            if _namespace(state, nsid).is_write_protected:
+            asked = _blocks(state, nsid, offset_bytes, len(data))
+            if state.has_protected(namespace_of(state, nsid)):
                 raise MediaRefused(Verdict.WRITE_PROTECTED)
             if state.is_global_data_erased:
                 state = self._media.change(state, is_global_data_erased=False)
-            self._media.write_blocks(state, first, data)
+            good = _until_bad(state, asked)
+            powered = self._until_power_goes(state, good)
+            self._store(state, powered, data)
+            if powered != good:
+                raise self._lose_power(state)
+            self._count(state, len(good))
+            if good != asked:
+                raise MediaRefused(Verdict.INTERNAL_ERROR)
 
     def flush(self) -> None:
         """Every write was already durable when it returned; a drive that refuses access refuses this too."""
         with self._media.locked():
-            self._refuse_access(self._media.load())
+            self._refuse_access(self._answering())
+
+    # --- from outside, past everything the drive would answer -----------------------------------------------
 
     def logical_view(self) -> Iterator[bytes]:
         """All blocks of all namespaces as they would read, whatever the drive says of itself. Chunks of whole
@@ -114,111 +132,73 @@ class DriveCore:
             for first in range(0, state.blocks, CHUNK_BLOCKS):
                 yield self._media.read_blocks(state, first, min(CHUNK_BLOCKS, state.blocks - first))
 
+    def hidden_view(self) -> bytes:
+        """What lies in cells that no command addresses."""
+        with self._media.locked():
+            return self._media.read_hidden(self._media.load())
+
+    # --- for the interfaces, inside the lock ----------------------------------------------------------------
+
+    def _answering(self) -> State:
+        """The state of a drive that answers. Raises Unanswered."""
+        state = self._media.load()
+        if not state.is_powered:
+            raise Unanswered("the drive has no power")
+        if Fault.SILENT in state.faults:
+            raise Unanswered("the drive is silent")
+        return state
+
+    def _lose_power(self, state: State) -> Unanswered:
+        """The drive stops here, once; the answer on its way is lost with it."""
+        faults = state.faults - {Fault.POWER_LOST}
+        self._media.change(state, is_powered=False, power_losses=state.power_losses + 1, faults=faults)
+        return Unanswered("the drive lost its power")
+
+    def _renamed(self, state: State) -> State:
+        """Another serial number, where the drive gives one after it was erased."""
+        if Fault.IDENTITY_CHANGES not in state.faults:
+            return state
+        other = state.serial[:-1] + ("X" if state.serial[-1:] != "X" else "Y")
+        faults = state.faults - {Fault.IDENTITY_CHANGES}
+        return self._media.change(state, serial=other, faults=faults)
+
     @staticmethod
     def _refuse_access(state: State) -> None:
+        if Fault.DEAD in state.faults:
+            raise MediaRefused(Verdict.INTERNAL_ERROR)
         if state.sanitize.status == "running":
             raise MediaRefused(Verdict.SANITIZE_RUNNING)
         if state.sanitize.status == "failed":
             raise MediaRefused(Verdict.SANITIZE_FAILED)
 
-    # --- erasing --------------------------------------------------------------------------------------------
+    def _store(self, state: State, blocks: range, data: bytes) -> None:
+        """Writes what the drive's faults let through."""
+        stored = _storable(state, blocks)
+        if not stored:
+            return
+        if Fault.KEEPS_HIDDEN in state.faults:
+            self._media.hide(state, stored)
+        self._media.write_blocks(state, stored.start, data[: len(stored) * state.block_bytes])
 
-    def start_sanitize(
-        self, action: str, *, command_dword: int, is_no_deallocate: bool, may_exit_failure: bool
-    ) -> Verdict:
-        """Starts a sanitize of all blocks and returns at once."""
-        with self._media.locked():
-            state = self._media.load()
-            if state.sanitize.status == "running":
-                return Verdict.SANITIZE_RUNNING
-            able = {CRYPTO: state.has_crypto_erase, BLOCK: state.has_block_erase}
-            if not able.get(action, False):
-                return Verdict.INVALID_FIELD
-            if is_no_deallocate and state.inhibits_no_deallocate:
-                return Verdict.INVALID_FIELD
-            if any(namespace.is_write_protected for namespace in state.namespaces):
-                return Verdict.WRITE_PROTECTED
-            if Fault.REFUSES in state.faults:
-                return Verdict.INTERNAL_ERROR
-            started = Sanitize(
-                status="running",
-                action=action,
-                command_dword=command_dword,
-                is_no_deallocate=is_no_deallocate,
-                may_exit_failure=may_exit_failure,
-            )
-            self._media.change(state, sanitize=started, sanitizes_begun=state.sanitizes_begun + 1)
-            return Verdict.DONE
+    def _until_power_goes(self, state: State, blocks: range) -> range:
+        """All of them, or those up to the half of a pass, where the power goes. Only what is written by who
+        claimed the drive is a pass.
+        """
+        if Fault.POWER_LOST not in state.faults or self._claim is None:
+            return blocks
+        left = state.blocks // 2 - state.blocks_written
+        return blocks if len(blocks) < left else blocks[: max(left, 0)]
 
-    def exit_failure(self) -> Verdict:
-        """Leaves the failed state, which only a sanitize that was told it may be left allows."""
-        with self._media.locked():
-            state = self._media.load()
-            match state.sanitize:
-                case Sanitize(status="running"):
-                    return Verdict.SANITIZE_RUNNING
-                case Sanitize(status="failed", may_exit_failure=False):
-                    return Verdict.SANITIZE_FAILED
-                case Sanitize(status="failed"):
-                    self._media.change(state, sanitize=Sanitize())
-            return Verdict.DONE
-
-    def poll(self) -> State:
-        """What a status question sees; asking is what moves a running sanitize on."""
-        with self._media.locked():
-            state = self._media.load()
-            if state.sanitize.status != "running":
-                return state
-            done = state.sanitize.polls_done
-            if Fault.FAILS in state.faults and done > 0 and done >= state.sanitize_polls // 2:
-                return self._media.change(state, sanitize=replace(state.sanitize, status="failed"))
-            if done >= state.sanitize_polls and Fault.HANGS not in state.faults:
-                return self._finish(state)
-            advance = 0 if Fault.HANGS in state.faults else 1
-            self._media.change(state, sanitize=replace(state.sanitize, polls_done=done + advance))
-            return state
-
-    def _finish(self, state: State) -> State:
-        """Destroys first and says so last: after a power cut in between, the next poll does it again."""
-        is_mapped_kept = state.sanitize.is_no_deallocate and state.sanitize.action == CRYPTO
-        status = "success"
-        if Fault.DEALLOCATES_ONLY in state.faults:
-            self._media.unmap(0, state.blocks)
-        elif Fault.LIES not in state.faults:
-            self._destroy(state, state.sanitize.action)
-            if not is_mapped_kept and (state.deallocates or state.sanitize.action == BLOCK):
-                self._media.unmap(0, state.blocks)
-            if state.sanitize.is_no_deallocate and not is_mapped_kept:
-                status = "success_deallocated"
-        return self._media.change(
-            state, sanitize=replace(state.sanitize, status=status), is_global_data_erased=True
-        )
-
-    def _destroy(self, state: State, action: str) -> None:
-        if action == CRYPTO:
-            self._media.destroy_key()
-        else:
-            self._media.erase_cells(state)
-
-    def format(self, nsids: Iterable[int], erase: str | None) -> Verdict:
-        """Deallocates the namespaces, after an erase of the whole drive (crypto or block) or none."""
-        with self._media.locked():
-            state = self._media.load()
-            if state.sanitize.status == "running":
-                return Verdict.SANITIZE_RUNNING
-            if state.sanitize.status == "failed":
-                return Verdict.SANITIZE_FAILED
-            if state.faults & {Fault.REFUSES, Fault.FAILS}:
-                return Verdict.INTERNAL_ERROR
-            if Fault.LIES in state.faults:
-                return Verdict.DONE
-            if erase is not None:
-                if Fault.DEALLOCATES_ONLY not in state.faults:
-                    self._destroy(state, erase)
-                nsids = [namespace.nsid for namespace in state.namespaces]
-            for nsid in nsids:
-                self._media.unmap(_start(state, nsid), _namespace(state, nsid).blocks)
-            return Verdict.DONE
+    def _count(self, state: State, blocks: int) -> None:
+        """Counts a pass where something waits for its end. Only a drive without an erase command of its own
+        changes its name after a pass.
+        """
+        is_renamed = Fault.IDENTITY_CHANGES in state.faults and state.kind == PLAIN
+        if self._claim is None or not (is_renamed or Fault.POWER_LOST in state.faults):
+            return
+        state = self._media.change(state, blocks_written=state.blocks_written + blocks)
+        if is_renamed and state.blocks_written >= state.blocks:
+            self._renamed(state)
 
 
 def open_media(folder: Path, *, random: Random) -> Media:
@@ -230,20 +210,22 @@ def open_media(folder: Path, *, random: Random) -> Media:
     return media
 
 
-def _namespace(state: State, nsid: int) -> Namespace:
+def namespace_of(state: State, nsid: int) -> Namespace:
+    """Raises OSError(EINVAL) where there is none of that number."""
     for namespace in state.namespaces:
         if namespace.nsid == nsid:
             return namespace
     raise OSError(errno.EINVAL, f"there is no namespace {nsid}")
 
 
-def _start(state: State, nsid: int) -> int:
-    """The first block of a namespace in media.bin."""
-    return sum(namespace.blocks for namespace in state.namespaces if namespace.nsid < nsid)
+def blocks_of(state: State, nsid: int) -> range:
+    """The blocks of a namespace in media.bin."""
+    first = sum(namespace.blocks for namespace in state.namespaces if namespace.nsid < nsid)
+    return range(first, first + namespace_of(state, nsid).blocks)
 
 
-def _blocks(state: State, nsid: int, offset_bytes: int, length_bytes: int) -> tuple[int, int]:
-    namespace = _namespace(state, nsid)
+def _blocks(state: State, nsid: int, offset_bytes: int, length_bytes: int) -> range:
+    namespace = namespace_of(state, nsid)
     first, remainder = divmod(offset_bytes, state.block_bytes)
     count, tail = divmod(length_bytes, state.block_bytes)
     is_inside = first >= 0 and count > 0 and first + count <= namespace.blocks
@@ -251,4 +233,18 @@ def _blocks(state: State, nsid: int, offset_bytes: int, length_bytes: int) -> tu
         raise OSError(
             errno.EINVAL, f"{length_bytes} bytes at {offset_bytes} are no blocks of namespace {nsid}"
         )
-    return _start(state, nsid) + first, count
+    return blocks_of(state, nsid)[first : first + count]
+
+
+def _until_bad(state: State, blocks: range) -> range:
+    bad = [block for block in state.bad_blocks if block in blocks]
+    return range(blocks.start, min(bad)) if bad else blocks
+
+
+def _storable(state: State, blocks: range) -> range:
+    """Those that a write changes on this drive."""
+    if Fault.DROPS_WRITES in state.faults:
+        return range(0)
+    if Fault.ERASES_PART in state.faults and state.kind == PLAIN:
+        return range(blocks.start, max(blocks.start, min(blocks.stop, state.blocks // 2)))
+    return blocks

@@ -4,6 +4,8 @@
     media.bin     every logical block, AES-XTS-256 under the media key, tweak = block number
     media.key     the media encryption key: 64 bytes, two AES-256 keys
     mapped.bin    one byte a block: 0 reads as zero (never written or deallocated), 1 reads through the key
+    hidden.bin    blocks that no command addresses, under hidden.key; empty without the fault `keeps_hidden`
+    hidden.key    as media.key
     lock          flock around every access, so that several processes see one drive
     claim         flock of whoever works on the drive exclusively
 
@@ -16,103 +18,39 @@ from __future__ import annotations
 
 import errno
 import fcntl
-import json
 import os
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
 
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
-from agent.devices.simulated.faults import Fault, read_faults
+from agent.devices.simulated.state import State
 from agent.errors import Code
-from certificate import strict_json
 from certificate.errors import Malformed
 
-FORMAT = "expunge-simulated-drive/1"
 #: IEEE 1619 XTS-AES-256: two 256-bit keys.
 KEY_BYTES = 64
-#: A state file is about 1 kB; stops reading something else whole.
-MAX_STATE_BYTES = 65_536
 MAPPED, UNMAPPED = 1, 0
-FILES = ("state.json", "media.bin", "media.key", "mapped.bin", "lock", "claim")
+FILES = (
+    "state.json",
+    "media.bin",
+    "media.key",
+    "mapped.bin",
+    "hidden.bin",
+    "hidden.key",
+    "lock",
+    "claim",
+)
+#: How many blocks the hidden cells hold: an eighth of the drive, and at least these.
+MIN_HIDDEN_BLOCKS = 16
 #: How much is decrypted at a time when the whole drive is read.
 CHUNK_BLOCKS = 256
 
 Random = Callable[[int], bytes]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Namespace:
-    """One namespace; they lie one after the other in media.bin, in order of nsid."""
-
-    nsid: int
-    blocks: int
-    is_attached: bool = True
-    is_write_protected: bool = False
-
-
-@dataclass(frozen=True, kw_only=True)
-class Sanitize:
-    """The latest sanitize. `status`: never, running, success, success_deallocated or failed."""
-
-    status: str = "never"
-    action: str = ""
-    command_dword: int = 0
-    is_no_deallocate: bool = False
-    may_exit_failure: bool = False
-    polls_done: int = 0
-
-
-@dataclass(frozen=True, kw_only=True)
-class State:
-    """All that a drive remembers besides its blocks."""
-
-    serial: str
-    model: str
-    firmware: str
-    block_bytes: int
-    namespaces: tuple[Namespace, ...]
-    unallocated_bytes: int
-    has_crypto_erase: bool
-    has_block_erase: bool
-    #: NDI: the drive refuses to keep blocks mapped.
-    inhibits_no_deallocate: bool
-    #: Where it may deallocate after a sanitize, it does.
-    deallocates: bool
-    #: How many status polls see a sanitize running before it ends.
-    sanitize_polls: int
-    sanitize: Sanitize
-    #: How many were ever begun: what a test counts when it looks for a second erasure.
-    sanitizes_begun: int
-    #: No user data was written since manufacture or since the latest successful sanitize.
-    is_global_data_erased: bool
-    power_cycles: int
-    faults: frozenset[Fault]
-
-    @property
-    def blocks(self) -> int:
-        return sum(namespace.blocks for namespace in self.namespaces)
-
-    def write(self) -> bytes:
-        fields = {**asdict(self), "faults": sorted(self.faults)}
-        return json.dumps({"format": FORMAT, **fields}, indent=1).encode() + b"\n"
-
-    @classmethod
-    def read(cls, data: bytes) -> Self:
-        """Raises Malformed: IMAGE_INVALID for anything that `write` does not make, or as `strict_json`."""
-        raw = strict_json.load_object(data, max_bytes=MAX_STATE_BYTES, what="state.json")
-        if raw.pop("format", None) != FORMAT:
-            raise Malformed(Code.IMAGE_INVALID, f"state.json is not of format {FORMAT}")
-        try:
-            namespaces = tuple(Namespace(**each) for each in raw.pop("namespaces"))
-            sanitize, faults = Sanitize(**raw.pop("sanitize")), read_faults(raw.pop("faults"))
-            return cls(namespaces=namespaces, sanitize=sanitize, faults=faults, **raw)
-        except (TypeError, KeyError, AttributeError):
-            raise Malformed(Code.IMAGE_INVALID, "state.json lacks a field or has one too many") from None
 
 
 class Media:
@@ -132,7 +70,9 @@ class Media:
         with (folder / "media.bin").open("wb") as cells:
             cells.truncate(state.blocks * state.block_bytes)
         (folder / "mapped.bin").write_bytes(bytes(state.blocks))
+        (folder / "hidden.bin").touch()
         _replace(folder / "media.key", random(KEY_BYTES))
+        _replace(folder / "hidden.key", random(KEY_BYTES))
         media.save(state)
         return media
 
@@ -207,25 +147,25 @@ class Media:
 
     def write_blocks(self, state: State, first: int, data: bytes) -> None:
         """Encrypts whole blocks into their places, and maps them."""
-        size, key = state.block_bytes, self._key()
-        count = len(data) // size
-        ciphertext = b"".join(
-            _xts(key, first + index).encryptor().update(data[index * size : (index + 1) * size])
-            for index in range(count)
-        )
-        _overwrite(self.folder / "media.bin", first * size, ciphertext)
-        _overwrite(self.folder / "mapped.bin", first, bytes([MAPPED]) * count)
+        self._write_cells(state, first, data)
+        _overwrite(self.folder / "mapped.bin", first, bytes([MAPPED]) * (len(data) // state.block_bytes))
 
-    def destroy_key(self) -> None:
-        """Nothing that was written before can be read again: old key overwritten in place, then replaced."""
+    def destroy_key(self, state: State, *, kept: Iterable[range] = ()) -> None:
+        """Nothing that was written before can be read again: old key overwritten in place, then replaced.
+        Blocks of `kept` are put back under the new key, as a drive would that has a key for each part.
+        """
+        saved = [(run, self.read_blocks(state, run.start, len(run))) for run in kept if run]
         _overwrite(self.folder / "media.key", 0, self._random(KEY_BYTES))
         _replace(self.folder / "media.key", self._random(KEY_BYTES))
+        for run, data in saved:
+            self._write_cells(state, run.start, data)
 
-    def erase_cells(self, state: State) -> None:
-        """Every cell as a block erase leaves it: all ones."""
+    def erase_cells(self, state: State, blocks: range) -> None:
+        """Cells as a block erase leaves them: all ones."""
         chunk = b"\xff" * (CHUNK_BLOCKS * state.block_bytes)
-        length = state.blocks * state.block_bytes
+        length = len(blocks) * state.block_bytes
         with (self.folder / "media.bin").open("r+b") as cells:
+            cells.seek(blocks.start * state.block_bytes)
             for start in range(0, length, len(chunk)):
                 cells.write(chunk[: length - start])
             cells.flush()
@@ -235,10 +175,48 @@ class Media:
         """Blocks that read zero from now on; their cells stay as they are."""
         _overwrite(self.folder / "mapped.bin", first, bytes([UNMAPPED]) * count)
 
-    def _key(self) -> bytes:
-        key = (self.folder / "media.key").read_bytes()
+    # --- cells that no command addresses --------------------------------------------------------------------
+
+    def hide(self, state: State, blocks: range) -> None:
+        """Copies the mapped ones among `blocks` into hidden cells, while there is room."""
+        size, key = state.block_bytes, self._key("hidden.key")
+        used = (self.folder / "hidden.bin").stat().st_size // size
+        with (self.folder / "mapped.bin").open("rb") as file:
+            file.seek(blocks.start)
+            mapped = file.read(len(blocks))
+        old = [block for block, flag in zip(blocks, mapped, strict=True) if flag == MAPPED]
+        with (self.folder / "hidden.bin").open("ab") as cells:
+            room = max(MIN_HIDDEN_BLOCKS, state.blocks // 8) - used
+            for place, block in enumerate(old[:room], start=used):
+                cells.write(_xts(key, place).encryptor().update(self.read_blocks(state, block, 1)))
+
+    def read_hidden(self, state: State) -> bytes:
+        """What the hidden cells hold."""
+        size, key = state.block_bytes, self._key("hidden.key")
+        cells = (self.folder / "hidden.bin").read_bytes()
+        return b"".join(
+            _xts(key, place).decryptor().update(cells[place * size : (place + 1) * size])
+            for place in range(len(cells) // size)
+        )
+
+    def destroy_hidden(self) -> None:
+        """Nothing of the hidden cells can be read again."""
+        _overwrite(self.folder / "hidden.key", 0, self._random(KEY_BYTES))
+        _replace(self.folder / "hidden.key", self._random(KEY_BYTES))
+        _replace(self.folder / "hidden.bin", b"")
+
+    def _write_cells(self, state: State, first: int, data: bytes) -> None:
+        size, key = state.block_bytes, self._key()
+        ciphertext = b"".join(
+            _xts(key, first + index).encryptor().update(data[index * size : (index + 1) * size])
+            for index in range(len(data) // size)
+        )
+        _overwrite(self.folder / "media.bin", first * size, ciphertext)
+
+    def _key(self, name: str = "media.key") -> bytes:
+        key = (self.folder / name).read_bytes()
         if len(key) != KEY_BYTES:
-            raise Malformed(Code.IMAGE_INVALID, f"media.key has {len(key)} bytes")
+            raise Malformed(Code.IMAGE_INVALID, f"{name} has {len(key)} bytes")
         return key
 
 

@@ -1,6 +1,7 @@
 """A demonstration's look at a simulated drive from outside: what would a reader find there?
 
-Read-only, past every status and fault of the drive. The agent never uses it.
+Read-only, past every status and fault of the drive, and whatever kind of drive it is. Of all this the agent
+uses only `kind_of`, to know which driver opens a folder.
 """
 
 from __future__ import annotations
@@ -18,6 +19,18 @@ def logical_view(folder: Path) -> Iterator[bytes]:
     Raises Malformed(IMAGE_INVALID) when the folder holds no simulated drive.
     """
     yield from DriveCore(open_media(folder, random=os.urandom)).logical_view()
+
+
+def kind_of(folder: Path) -> str:
+    """`state.NVME` or `state.PLAIN`. Raises Malformed(IMAGE_INVALID) as `logical_view`."""
+    return DriveCore(open_media(folder, random=os.urandom)).state().kind
+
+
+def hidden_occurrences(folder: Path, text: bytes) -> int:
+    """How often `text` is found in cells that no command addresses. Raises as `logical_view`."""
+    if not text:
+        raise ValueError("nothing to look for")
+    return DriveCore(open_media(folder, random=os.urandom)).hidden_view().count(text)
 
 
 def occurrences(folder: Path, text: bytes) -> int:

@@ -6,9 +6,10 @@ from collections.abc import Callable
 
 import pytest
 
-from agent.devices import nvme
+from agent.devices import nvme_commands
 from agent.devices.emulated import emulated_drive
-from agent.devices.nvme import SanitizeAction, SanitizeState
+from agent.devices.nvme import SanitizeState
+from agent.devices.nvme_commands import SanitizeAction
 from agent.devices.simulated import SimulatedNvme
 from agent.errors import CommandFailed
 from certificate.statements.statement import Seen
@@ -34,7 +35,7 @@ def test_the_driver_reads_the_simulated_drive(reference_drive: SimulatedNvme) ->
 def test_the_simulated_drive_obeys_the_driver(make_drive: Make) -> None:
     drive = emulated_drive(make_drive(sanitize_polls=1), name="d")
     drive.blocks.write(1, 0, b"k" * 4096)
-    command = nvme.sanitize(SanitizeAction.CRYPTO_ERASE, no_deallocate=True)
+    command = nvme_commands.sanitize(SanitizeAction.CRYPTO_ERASE, no_deallocate=True)
     assert drive.submit_once(command).is_success
     assert drive.sanitize_log().is_running
     log = drive.sanitize_log()

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from agent.devices.simulated import Fault, Namespace, SimulatedNvme, logical_view, occurrences
-from agent.devices.simulated.core import BLOCK, CRYPTO, Verdict
+from agent.devices.simulated.core import Verdict
+from agent.devices.simulated.erasing import BLOCK, CRYPTO
 
 Make = Callable[..., SimulatedNvme]
 PLANTED = b"a tenant's payroll, planted text"
@@ -78,6 +79,8 @@ def test_after_a_crypto_erase_the_old_key_is_nowhere_in_the_folder(planted: Simu
         "media.bin",
         "media.key",
         "mapped.bin",
+        "hidden.bin",
+        "hidden.key",
         "lock",
         "claim",
     }

@@ -10,7 +10,7 @@ import pytest
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
 from agent.devices.simulated import SimulatedNvme
-from agent.devices.simulated.media import State
+from agent.devices.simulated.state import State
 from agent.errors import Code
 from certificate.errors import Malformed
 
@@ -49,8 +49,9 @@ def test_a_state_reads_back_as_it_was_written(make_drive: Make) -> None:
 @pytest.mark.parametrize(
     "change",
     [
-        {"format": "expunge-simulated-drive/2"},
+        {"format": "expunge-simulated-drive/1"},
         {"faults": ["lys"]},
+        {"kind": "tape"},
         {"serial": None, "surprise": 1},
         {"namespaces": [{"nsid": 1}]},
         {"sanitize": {"status": "never", "surprise": 1}},
@@ -64,7 +65,19 @@ def test_a_state_that_is_not_ours_is_refused(make_drive: Make, change: dict[str,
     assert refusal.value.code is Code.IMAGE_INVALID
 
 
-@pytest.mark.parametrize("name", ["state.json", "media.bin", "media.key", "mapped.bin", "lock", "claim"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "state.json",
+        "media.bin",
+        "media.key",
+        "mapped.bin",
+        "hidden.bin",
+        "hidden.key",
+        "lock",
+        "claim",
+    ],
+)
 def test_a_folder_that_lacks_a_file_is_no_drive(make_drive: Make, name: str) -> None:
     folder = make_drive().folder
     (folder / name).unlink()

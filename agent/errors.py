@@ -195,7 +195,7 @@ class Code(RefusalCode):
     )
     LAYER_MISSING = (
         "LAYER_MISSING",
-        "An encryption layer that the order names is not there (any more); see what else writes to the drive.",
+        "An encryption layer that the order names is not there any more; see what else writes to the drive.",
     )
     LAYERS_TOO_MANY = (
         "LAYERS_TOO_MANY",

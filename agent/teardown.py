@@ -88,13 +88,13 @@ def steps(
         if (count := len(above(stack, (node,)))) > MAX_STACKED:
             raise Refused(Code.TEARDOWN_UNSUPPORTED, f"{count} things stand on {node}")
     going = above(stack, named)
+    ours, lower = _own_mounts(stack, own_paths), {each.key: each.on for each in stack}
     for each in going:
-        _require_not_ours(each, stack, own_paths)
-        if strangers := _bottoms(each, stack, named) - set(named):
-            raise Refused(
-                Code.TEARDOWN_SHARED,
-                f"{each.kind.value} {each.name} also lies on {', '.join(sorted(strangers))}",
-            )
+        if each.kind is StackedKind.MOUNT and each.path in ours:
+            raise Refused(Code.TEARDOWN_OWN_SYSTEM, f"{ours[each.path]} of this program lies on {each.path}")
+        if strangers := _bottoms(each, lower, named) - set(named):
+            on = ", ".join(sorted(strangers))
+            raise Refused(Code.TEARDOWN_SHARED, f"{each.kind.value} {each.name} also lies on {on}")
         if each.kind is StackedKind.OTHER:
             raise Refused(Code.TEARDOWN_UNSUPPORTED, f"{each.name} holds {', '.join(each.on)}")
     return _topmost_first(going)
@@ -128,7 +128,7 @@ class KernelTeardown:
         return {serial: self._seen(serial, stack, after) for serial in serials}
 
     def _named(self, serials: Sequence[str]) -> frozenset[str]:
-        return frozenset(node for serial in serials for node in self.nodes[serial])
+        return frozenset(node for serial in serials for node in self.nodes.get(serial, ()))
 
     def _release(self, each: Stacked) -> None:
         try:
@@ -145,31 +145,33 @@ class KernelTeardown:
         self, serial: str, before: tuple[Stacked, ...], after: tuple[Stacked, ...]
     ) -> tuple[tuple[StackedKind, Seen], ...]:
         """What stood on the drive and whether it is gone, then what stands there that did not before."""
-        stood = _topmost_first(above(before, self.nodes[serial]))
+        nodes = self.nodes.get(serial, ())
+        stood = _topmost_first(above(before, nodes))
         standing = {each.key for each in after}
         known = {each.key for each in stood}
-        new = [each for each in above(after, self.nodes[serial]) if each.key not in known]
+        new = [each for each in above(after, nodes) if each.key not in known]
         listed = [(each.kind, Seen.that(each.key not in standing)) for each in stood]
         listed += [(each.kind, Seen.NO) for each in new]
         return tuple(entry for entry in listed if entry[0] is not StackedKind.PARTITION)[:MAX_STACKED]
 
 
-def _require_not_ours(each: Stacked, stack: Sequence[Stacked], own_paths: Collection[str]) -> None:
-    if each.kind is not StackedKind.MOUNT:
-        return
-    points = [one.path for one in stack if one.kind is StackedKind.MOUNT]
+def _own_mounts(stack: Sequence[Stacked], own_paths: Collection[str]) -> dict[str, str]:
+    """The mount points this program runs from, each with a path of the program's in its tree."""
+    points = {one.path for one in stack if one.kind is StackedKind.MOUNT}
+    ours: dict[str, str] = {}
     for path in ("/", *own_paths):
         holding = max((point for point in points if is_below(path, point)), key=len, default=None)
-        if holding == each.path:
-            raise Refused(Code.TEARDOWN_OWN_SYSTEM, f"{path} of this program lies on {each.path}")
+        if holding is not None:
+            ours.setdefault(holding, path)
+    return ours
 
 
-def _bottoms(each: Stacked, stack: Sequence[Stacked], named: Collection[str]) -> set[str]:
+def _bottoms(each: Stacked, lower: Mapping[str, tuple[str, ...]], named: Collection[str]) -> set[str]:
     """The devices at the bottom of where its data lie; a named one is a bottom, whatever it stands on.
 
-    Only what data lie on counts: a mount in another drive's tree has no data there.
+    `lower`: what each thing's data lie on. Only that counts: a mount in another drive's tree has no data
+    there.
     """
-    lower = {one.key: one.on for one in stack}
     bottoms: set[str] = set()
     waiting, seen = list(each.on), {each.key}
     while waiting:
@@ -184,12 +186,12 @@ def _bottoms(each: Stacked, stack: Sequence[Stacked], named: Collection[str]) ->
 
 def _topmost_first(going: Sequence[Stacked]) -> tuple[Stacked, ...]:
     """Each after all that stands on it, and among those that may go next by `ORDER`, newest first."""
-    waiting = list(going)
+    waiting = {each.key: each for each in reversed(going)}
     ordered: list[Stacked] = []
     while waiting:
-        free = [each for each in waiting if not above(waiting, (each.key,))]
-        # A circle, which no kernel allows, has no top: its first member is tried, and will hold.
-        chosen = min(reversed(free or waiting), key=lambda each: ORDER.index(each.kind))
-        waiting.remove(chosen)
-        ordered.append(chosen)
+        held = {lower for each in waiting.values() for lower in (*each.on, each.placed_in)}
+        # A circle, which no kernel allows, has no top: one of it is tried, and holds.
+        free = [each for each in waiting.values() if each.key not in held] or list(waiting.values())
+        chosen = min(free, key=lambda each: ORDER.index(each.kind))
+        ordered.append(waiting.pop(chosen.key))
     return tuple(ordered)

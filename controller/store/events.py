@@ -24,10 +24,11 @@ from controller.errors import Code
 from controller.states import State
 
 #: A digest, a fingerprint, an identifier, or a step: lower-case words and digests joined by colons
-#: ("start:<digest>:technique").
+#: ("start:<digest>:technique"), numbers only where a step counts namespaces or names an offset.
 _ALLOWED_TEXT = re.compile(
     r"[0-9a-f]{64}|SHA256:[A-Za-z0-9+/]{43}|[a-z]{3}_[0-9a-f]{32}"
     r"|[a-z_]{1,40}(:([0-9a-f]{64}|[a-z_]{1,40})){0,3}"
+    r"|layer:[0-9a-f]{64}:[0-9]{1,10}:[0-9]{1,20}|start:[0-9a-f]{64}:[a-z_]{1,40}:ns[0-9]{1,10}"
 )
 
 
@@ -438,7 +439,8 @@ class VerdictsComputed(Event):
 class OutcomeDrafted(Event):
     kind = "outcome-drafted"
     outcome: OutcomeId
-    attempt: int
+    #: None for a destroyed medium.
+    attempt: int | None
     medium: str
     result: Result
     payload_digest: str

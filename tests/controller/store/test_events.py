@@ -99,6 +99,13 @@ def test_a_step_of_words_and_digests_may_stand() -> None:
     assert not events.may_stand("start:S4EVNX0R123456:nvme_sanitize_crypto")
 
 
+@pytest.mark.parametrize("step", ["layer:{}:1:1048576", "start:{}:nvme_format_crypto:ns2"])
+def test_a_step_may_count_namespaces_and_name_an_offset(step: str) -> None:
+    assert events.may_stand(step.format("0" * 64))
+    assert not events.may_stand(step.format("0" * 64) + ":4711")
+    assert not events.may_stand(step.format("S4EVNX0R123456"))
+
+
 def test_times_are_written_in_utc_and_naive_ones_refused() -> None:
     told = datetime(2030, 1, 1, 1, 2, 3, 4, tzinfo=timezone(timedelta(hours=2)))
     assert events.time_text(told) == "2029-12-31T23:02:03.000004Z"

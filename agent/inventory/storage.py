@@ -16,15 +16,13 @@ from pathlib import Path
 from typing import Final
 
 from agent import teardown as teardowns
-from agent.devices import image_file, stack, topology
+from agent.devices import emulated, image_file, stack, topology
 from agent.devices.block import KernelBlockIo
 from agent.devices.drive import WHOLE, Drive
-from agent.devices.emulated import emulated_drive
 from agent.devices.mapper import Mapper, own_paths
 from agent.devices.nvme import NvmeDrive
 from agent.devices.nvme_ioctl import IoctlTransport
 from agent.devices.plain import PlainDescription, PlainDrive
-from agent.devices.simulated import SimulatedNvme
 from agent.devices.topology import Controller, OtherDisk
 from agent.errors import Code, TransportError
 from certificate.errors import Malformed, Refused
@@ -228,7 +226,7 @@ def _image(entry: Path) -> Drive:
     if entry.is_symlink():
         raise Malformed(Code.IMAGE_INVALID, f"{entry.name} is a link")
     if entry.is_dir():
-        return emulated_drive(SimulatedNvme.open(entry), name=entry.name)
+        return emulated.open_drive(entry)
     return _image_file(entry)
 
 

@@ -10,11 +10,11 @@ from __future__ import annotations
 from typing import Final
 
 from agent.techniques import nvme_format, nvme_sanitize
-from agent.techniques.nvme_sanitize import NvmeSanitize
+from agent.techniques.overwrite import OVERWRITES
 from agent.techniques.technique import Technique
 from certificate.statements.vocabulary import Technique as TechniqueName
 
-_ALL: Final[tuple[Technique, ...]] = (
+_OF_THE_DRIVE: Final[tuple[Technique, ...]] = (
     nvme_sanitize.CRYPTO,
     nvme_sanitize.BLOCK,
     nvme_sanitize.OVERWRITE,
@@ -22,6 +22,9 @@ _ALL: Final[tuple[Technique, ...]] = (
     nvme_format.USER_DATA,
 )
 #: Every technique that a plan may name for a medium; a test holds that none is missing.
-TECHNIQUES: Final[dict[TechniqueName, Technique]] = {each.technique: each for each in _ALL}
+TECHNIQUES: Final[dict[TechniqueName, Technique]] = {
+    **{each.technique: each for each in _OF_THE_DRIVE},
+    **OVERWRITES,
+}
 
-__all__ = ["TECHNIQUES", "NvmeSanitize"]
+__all__ = ["TECHNIQUES"]

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from agent import following, session
-from agent.techniques import NvmeSanitize
+from agent.techniques.nvme_sanitize import NvmeSanitize
 from certificate.errors import Refused
 from certificate.messages import Ack, AckAnswer, Follow, JournalEnd, JournalLine, Refusal
 

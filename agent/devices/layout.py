@@ -47,6 +47,13 @@ class Layout:
         self._namespaces = namespaces
         self._ends = tuple(accumulate(length_bytes for _, length_bytes in namespaces))
 
+    def __eq__(self, other: object) -> bool:
+        """The same namespaces: two looks at one drive are compared before it is written to."""
+        return isinstance(other, Layout) and self._namespaces == other._namespaces
+
+    def __hash__(self) -> int:
+        return hash(self._namespaces)
+
     @property
     def capacity_bytes(self) -> int:
         """All that can be addressed."""

@@ -13,6 +13,7 @@ import json
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -52,6 +53,7 @@ from certificate.statements import (
 from certificate.statements.statement import Model
 from certificate.statements.vocabulary import ResidueName, Technique
 from certificate.trust import EraseImage, TrustRoot
+from tests.techniques import Techniques
 
 NOW = datetime(2026, 11, 22, 10, 0, 0, tzinfo=UTC)
 DOMAIN = "hoster.example"
@@ -987,3 +989,9 @@ def samples() -> dict[str, Predicate]:
     ]
     built += [read(envelope.payload, signed_kinds[name]).predicate for name, envelope in envelopes.items()]
     return {predicate.statement_name: predicate for predicate in built}
+
+
+@pytest.fixture(scope="session")
+def techniques() -> Techniques:
+    """Honest stories of every technique, and how to spoil them (tests/techniques.py)."""
+    return Techniques(SimpleNamespace(**globals()))

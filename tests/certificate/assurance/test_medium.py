@@ -1,0 +1,147 @@
+"""The medium itself, before and after, and how much of it a technique can reach."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from certificate.reasons import Reason
+from tests.techniques import FORMATS, HONEST, INCONCLUSIVE, OVERWRITES, SANITIZES, TECHNIQUES, Judged
+
+Honest = Callable[..., Judged]
+
+
+@pytest.mark.parametrize("technique", TECHNIQUES)
+@pytest.mark.parametrize(
+    ("field", "wanted", "reason"),
+    [
+        ("was_present", "yes", Reason.NOT_PRESENT),
+        ("opened_exclusively", "yes", Reason.NOT_EXCLUSIVE),
+        ("same_identity_after", "yes", Reason.IDENTITY_CHANGED),
+        ("is_readable_after", "yes", Reason.NOT_READABLE),
+        ("is_write_protected", "no", Reason.WRITE_PROTECTED),
+        ("namespaces.0.is_covered", "yes", Reason.NAMESPACE_NOT_COVERED),
+    ],
+)
+def test_each_fact_of_the_medium_is_needed(
+    honest: Honest, technique: str, field: str, wanted: str, reason: Reason
+) -> None:
+    for value in {"yes", "no", "not_observed"} - {wanted}:
+        less = honest(technique).told(field, value)
+        assert less.said == INCONCLUSIVE
+        assert reason.value in less.reasons
+
+
+@pytest.mark.parametrize(
+    ("path", "planned", "other"),
+    [
+        ("medium.capacity_bytes", "capacity_bytes", 4096),
+        ("medium.firmware", "firmware", "OTHER"),
+        ("medium.transport", None, "virtio"),
+        ("attachment", None, "removable"),
+    ],
+)
+def test_a_medium_unlike_the_planned_one_is_doubted(
+    case: Judged, path: str, planned: str | None, other: Any
+) -> None:
+    assert "MEDIUM_DIFFERS" in case.told(path, other).reasons
+    assert "MEDIUM_DIFFERS" in case.told(path, "not_observed").reasons
+    if planned is not None:
+        assert "MEDIUM_DIFFERS" not in case.planned(planned, "not_observed").told(path, other).reasons
+
+
+@pytest.mark.parametrize("attachment", ["remote", "removable", "virtual"])
+def test_storage_that_the_order_names_as_it_is_attached_is_judged_as_any_other(
+    case: Judged, attachment: str
+) -> None:
+    named = case.planned("attachment", attachment)
+    assert named.reasons == ("MEDIUM_DIFFERS",)
+    assert named.told("attachment", attachment).said == HONEST["nvme_sanitize_crypto"]
+
+
+def test_what_no_driver_of_ours_opened_was_not_held(case: Judged) -> None:
+    assert case.told("medium.device_class", "not_opened").reasons == ("NOT_EXCLUSIVE",)
+
+
+@pytest.mark.parametrize("technique", TECHNIQUES)
+def test_a_namespace_that_nobody_listed_shows_in_the_capacity(honest: Honest, technique: str) -> None:
+    hidden = honest(technique).told("namespaces.0.capacity_bytes", lambda capacity: capacity - 4096)
+    assert hidden.said == INCONCLUSIVE
+    assert "CAPACITY_UNACCOUNTED" in hidden.reasons
+    for path in ("unallocated_capacity_bytes", "namespaces.0.capacity_bytes"):
+        assert "CAPACITY_UNACCOUNTED" in honest(technique).told(path, "not_observed").reasons
+
+
+@pytest.mark.parametrize("technique", SANITIZES)
+def test_a_sanitize_reaches_what_no_namespace_holds(honest: Honest, technique: str) -> None:
+    less = honest(technique).told("namespaces.0.capacity_bytes", lambda capacity: capacity - 4096)
+    rest = less.told("unallocated_capacity_bytes", 4096).word("UNVMCAP", "0010" + "00" * 14)
+    assert rest.said == HONEST[technique]
+
+
+@pytest.mark.parametrize("technique", [*FORMATS, *OVERWRITES])
+def test_only_a_sanitize_reaches_what_no_namespace_holds(honest: Honest, technique: str) -> None:
+    less = honest(technique).told("namespaces.0.capacity_bytes", lambda capacity: capacity - 4096)
+    rest = less.told("unallocated_capacity_bytes", 4096).word("UNVMCAP", "0010" + "00" * 14)
+    assert rest.said == INCONCLUSIVE
+    assert "UNALLOCATED_NOT_REACHED" in rest.reasons
+
+
+@pytest.mark.parametrize("technique", [*FORMATS, *OVERWRITES])
+@pytest.mark.parametrize("raw", ["not_observed", "00", "01" + "00" * 15])
+def test_the_drives_own_word_says_that_nothing_is_unallocated(
+    honest: Honest, technique: str, raw: str
+) -> None:
+    less = honest(technique).word("UNVMCAP", raw)
+    gone = honest(technique).told("capabilities", lambda words: [w for w in words if w["field"] != "UNVMCAP"])
+    for case in (less, gone):
+        assert case.said == INCONCLUSIVE
+        assert "UNALLOCATED_NOT_REACHED" in case.reasons
+
+
+@pytest.mark.parametrize("technique", [*FORMATS, *OVERWRITES])
+@pytest.mark.parametrize("attached", ["no", "not_observed"])
+def test_a_namespace_that_is_not_attached_is_reached_by_a_sanitize_only(
+    honest: Honest, technique: str, attached: str
+) -> None:
+    less = honest(technique, namespaces=2).told("namespaces.1.is_attached", attached)
+    assert less.said == INCONCLUSIVE
+    assert "NAMESPACE_NOT_REACHED" in less.reasons
+    sanitized = honest("nvme_sanitize_crypto", namespaces=2).told("namespaces.1.is_attached", attached)
+    assert sanitized.said == HONEST["nvme_sanitize_crypto"]
+
+
+def test_a_medium_of_no_capacity_is_no_medium(case: Judged) -> None:
+    """Nothing of nothing is erased: over nothing, every sum comes out."""
+    empty = case.told("namespaces", []).told("markers.markers", []).reopened()
+    empty = empty.told("medium.capacity_bytes", 0).planned("capacity_bytes", 0)
+    assert "CAPACITY_UNACCOUNTED" in empty.reasons
+    assert empty.said == INCONCLUSIVE
+
+
+@pytest.mark.parametrize("technique", TECHNIQUES)
+def test_capacity_that_the_medium_hides_is_doubted(honest: Honest, technique: str) -> None:
+    case = honest(technique)
+    shown = case.evidence.media[0].medium.capacity_bytes
+    assert case.told("medium.native_capacity_bytes", shown).said == HONEST[technique]
+    for native in (shown + 512, "not_observed"):
+        less = case.told("medium.native_capacity_bytes", native)
+        assert less.said == INCONCLUSIVE
+        assert "HIDDEN_CAPACITY" in less.reasons
+    nobody = case.told("medium.native_capacity_bytes", shown).told("medium.capacity_bytes", "not_observed")
+    assert "HIDDEN_CAPACITY" in nobody.reasons
+
+
+@pytest.mark.parametrize("released", ["no", "not_observed"])
+def test_what_held_the_medium_has_let_go(case: Judged, released: str) -> None:
+    assert case.told("released", [{"kind": "raid", "is_released": "yes"}]).reasons == ()
+    held = [{"kind": "raid", "is_released": "yes"}, {"kind": "mount", "is_released": released}]
+    less = case.told("released", held)
+    assert (less.said, less.reasons) == (INCONCLUSIVE, ("NOT_RELEASED",))
+
+
+def test_recorded_errors_are_doubted(case: Judged) -> None:
+    less = case.told("errors", ["READ_FAILED"])
+    assert (less.said, less.reasons) == (INCONCLUSIVE, ("ERRORS_SEEN",))

@@ -88,10 +88,27 @@ def test_a_field_of_another_type_is_refused(kind: type[Line], data: st.DataObjec
         assert refusal_of(reader_of(kind), altered).code is Code.LINE_INVALID
 
 
-def test_an_unknown_field_is_refused_at_every_depth() -> None:
-    drive = {"field": "FNA", "raw": "04", "also": 1}
-    fields = {
+CAPABILITY = {"field": "FNA", "raw": "04"}
+LAYER = {
+    "kind": "luks2",
+    "nsid": 1,
+    "offset_bytes": 0,
+    "area_bytes": 1,
+    "header_copies": 2,
+    "key_slots": 1,
+    "tokens": 0,
+    "is_detached": False,
+}
+STACKED = {"kind": "mount", "node": "md0", "on": "nvme0n1"}
+
+
+@pytest.mark.parametrize(
+    ("place", "member"), [("capabilities", CAPABILITY), ("layers", LAYER), ("stack", STACKED)]
+)
+def test_an_unknown_field_is_refused_at_every_depth(place: str, member: dict[str, Any]) -> None:
+    fields: dict[str, Any] = {
         "transport": "nvme",
+        "attachment": "internal",
         "device_class": "physical",
         "manufacturer": "a",
         "model": "b",
@@ -101,14 +118,19 @@ def test_an_unknown_field_is_refused_at_every_depth() -> None:
         "unallocated_capacity_bytes": 0,
         "is_write_protected": False,
         "namespaces": [],
-        "capabilities": [drive],
+        "capabilities": [],
+        "layers": [],
+        "stack": [],
         "status_log": "00",
         "refused": None,
     }
-    answer = {"line": "inventory_answer", "boot_id": "e", "host_facts": [], "drives": [fields], "residue": []}
-    refusal = refusal_of(read_answer, json.dumps(answer).encode())
+    answer = {"line": "inventory_answer", "boot_id": "e", "host_facts": [], "residue": []}
+    known = answer | {"drives": [fields | {place: [member]}]}
+    read_answer(json.dumps(known).encode())
+    unknown = answer | {"drives": [fields | {place: [member | {"also": 1}]}]}
+    refusal = refusal_of(read_answer, json.dumps(unknown).encode())
     assert refusal.code is Code.UNKNOWN_FIELD
-    assert "drives[0].capabilities[0]" in refusal.reason
+    assert f"drives[0].{place}[0]" in refusal.reason
 
 
 def test_true_is_no_number_and_one_is_no_truth() -> None:

@@ -130,10 +130,10 @@ class NvmeSanitize:
         estimate = _estimate_seconds(self.action, prepared)
         if estimate == nvme.NO_ESTIMATE:
             return self._default
-        total = max(self._default.total_seconds, PATIENCE * min(estimate, MAX_ESTIMATE_SECONDS))
+        own = PATIENCE * min(estimate, MAX_ESTIMATE_SECONDS)
         return Deadlines(
-            no_progress_seconds=max(self._default.no_progress_seconds, total // 4),
-            total_seconds=total,
+            no_progress_seconds=max(self._default.no_progress_seconds, own // 4),
+            total_seconds=max(self._default.total_seconds, own),
             poll_seconds=self._default.poll_seconds,
         )
 

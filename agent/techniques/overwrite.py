@@ -321,9 +321,14 @@ class Overwrite:
         )
 
 
+def workers_for(drive_count: int) -> int:
+    """Threads for each of that many drives that are written, or read back, at once."""
+    return WORKERS if drive_count < MANY_DRIVES else WORKERS_AMONG_MANY
+
+
 def overwrites(drive_count: int) -> dict[Technique, Overwrite]:
     """Both overwrites, for an execution that overwrites that many drives at once."""
-    workers = WORKERS if drive_count < MANY_DRIVES else WORKERS_AMONG_MANY
+    workers = workers_for(drive_count)
     both = (Overwrite(pattern, workers=workers) for pattern in OverwritePattern)
     return {each.technique: each for each in both}
 

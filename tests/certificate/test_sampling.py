@@ -67,7 +67,8 @@ def test_a_sample_takes_a_tenth_of_the_extents_at_least(capacity: int, seed: str
     extents = sampled(capacity, seed)
     total = -(-capacity // EXTENT_BYTES)
     assert len(extents) * 10 >= total
-    if total > SUBSECTION_EXTENTS:
+    # The last extent may be a sector only, which weighs nothing in a medium of 400 of them.
+    if total >= 400:
         assert sum(extent.length_bytes for extent in extents) >= 0.095 * capacity
 
 

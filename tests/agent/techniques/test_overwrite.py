@@ -360,7 +360,7 @@ def test_a_host_that_has_no_thread_left_begins_nothing(monkeypatch: pytest.Monke
 @pytest.mark.parametrize(("drives", "workers"), [(1, 4), (3, 4), (4, 2), (24, 2)])
 def test_many_drives_get_fewer_workers_each(drives: int, workers: int) -> None:
     made = overwrites(drives)
-    assert {each.workers for each in made.values()} == {workers}
+    assert {each.workers for each in made.values()} == {workers} == {overwrite.workers_for(drives)}
     assert {name: each.technique for name, each in made.items()} == {name: name for name in made}
 
 

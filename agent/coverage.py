@@ -30,8 +30,6 @@ FORMATS: Final = (Technique.NVME_FORMAT_CRYPTO, Technique.NVME_FORMAT_USER_DATA)
 OVERWRITES: Final = (Technique.OVERWRITE_KEYSTREAM, Technique.OVERWRITE_ZERO)
 RPMB_AREA: Final = "replay protected memory block"
 SPARE_AREA: Final = "spare and retired blocks"
-#: Host protected area and device configuration overlay: ATA drives may hide capacity so (erasure.md, 2.5).
-HIDDEN_AREA: Final = "hidden areas (HPA, DCO) not observed"
 #: A virtual disk or a file lies on storage of somebody else's.
 BENEATH_AREA: Final = "storage beneath this medium, and its copies"
 
@@ -68,7 +66,6 @@ def unaddressed(report: DriveReport | None, commands: Sequence[Command]) -> Iter
     if not is_nvme or (commands and commands[-1].technique in OVERWRITES):
         yield SPARE_AREA
     if not is_nvme:
-        yield HIDDEN_AREA
         yield BENEATH_AREA
 
 

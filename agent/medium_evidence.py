@@ -108,8 +108,6 @@ def _identity(planned: PlannedMedium, opened: OpenedBody | None, accepted: Accep
             logical_block_bytes=NOT_OBSERVED,
         )
     admitted = classes.get(planned.commitment, report.device_class)
-    # Capacity that ATA hides behind a smaller one (HPA, DCO); NVMe reports all it has.
-    is_nvme = report.transport == Transport.NVME.value
     blocks = {namespace.logical_block_bytes for namespace in report.namespaces}
     return Medium(
         commitment=planned.commitment,
@@ -119,7 +117,8 @@ def _identity(planned: PlannedMedium, opened: OpenedBody | None, accepted: Accep
         model=_word(report.model),
         firmware=_word(report.firmware),
         capacity_bytes=report.capacity_bytes,
-        native_capacity_bytes=NOT_APPLICABLE if is_nvme else NOT_OBSERVED,
+        # ATA can hide capacity behind a smaller one (HPA, DCO); none of these transports knows a second one.
+        native_capacity_bytes=NOT_APPLICABLE,
         logical_block_bytes=blocks.pop() if len(blocks) == 1 else NOT_OBSERVED,
     )
 

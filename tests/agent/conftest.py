@@ -36,6 +36,17 @@ def make_lab(tmp_path: Path) -> Iterator[Callable[..., Lab]]:
 
 
 @pytest.fixture
+def plain_lab(tmp_path: Path) -> Iterator[Lab]:
+    """A booted machine without a drive yet, whose data class is content with an overwrite from the host."""
+    folder = tmp_path / "plain"
+    folder.mkdir()
+    lab = Lab(folder, floor="clear")
+    lab.boot()
+    yield lab
+    lab.close()
+
+
+@pytest.fixture
 def fake_time() -> FakeTime:
     return FakeTime()
 

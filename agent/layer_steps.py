@@ -1,10 +1,10 @@
 """The encryption layers of one medium, destroyed one after the other before anything else is written to it.
 
-Rules: a layer is asked for by itself, and only one that the order names and that is found again right before;
-what was there is remembered before it is asked for, so that no time of the acknowledgement is spent on
-reading; a layer that failed is told and costs neither the next layer nor the medium anything; one that was
-not permitted ends the asking, because the next would only wait in vain. Its codes stand in the medium's
-errors. What a destroyed layer is worth is `assurance`'s.
+Rules: a layer is asked for by itself, and only one that the order names and that was found again once the
+drive was held; what was there is remembered before it is asked for, so that no time of the acknowledgement is
+spent on reading; a layer that failed is told and costs neither the next layer nor the medium anything; one
+that was not permitted ends the asking, because the next would only wait in vain. Its codes stand in the
+medium's errors. What a destroyed layer is worth is `assurance`'s.
 """
 
 from __future__ import annotations
@@ -31,13 +31,17 @@ REASON = "the executing process ended before this layer was over"
 
 
 def destroy(execution: Execution, work: Work) -> None:
-    """Every planned layer of a medium that is held, ascending."""
+    """Every planned layer of a medium that is held, ascending. All are looked up before the first goes: a
+    partition table may lie in its area, and be the only way to the next.
+    """
+    found: tuple[FoundLayer, ...] = ()
     for planned in work.found.planned.layers:
         if work.is_stopped:
             return
         step = layer_step(work.commitment, planned.nsid, planned.offset_bytes)
         with execution.contained(work, step, ends_work=False):
-            _destroy(execution, work, planned, step)
+            found = found or luks.find(work.drive.blocks, _namespaces(work))
+            _destroy(execution, work, _planned_one(planned, found), step)
         if execution.journal.lines[-1].kind == Kind.NOT_BEGUN:
             return
 
@@ -68,8 +72,8 @@ def look(work: Work) -> tuple[LayerRead, ...]:
     )
 
 
-def _destroy(execution: Execution, work: Work, planned: PlannedLayer, step: str) -> None:
-    layer, blocks = _found(work, planned), work.drive.blocks
+def _destroy(execution: Execution, work: Work, layer: FoundLayer, step: str) -> None:
+    blocks = work.drive.blocks
     before = luks.remember(blocks, layer)
     body = LayerStartBody(medium=work.commitment, layer=luks.to_report(layer))
     line = execution.journal.append(Kind.LAYER_START, step=step, body=write_body(body), needs_ack=True)
@@ -92,10 +96,10 @@ def _destroy(execution: Execution, work: Work, planned: PlannedLayer, step: str)
     execution.journal.append(Kind.LAYER_ENDED, step=step, body=write_body(ended))
 
 
-def _found(work: Work, planned: PlannedLayer) -> FoundLayer:
-    """The layer as it is now. Raises Refused(LAYER_MISSING), Malformed(LAYERS_TOO_MANY)."""
+def _planned_one(planned: PlannedLayer, found: tuple[FoundLayer, ...]) -> FoundLayer:
+    """The layer as it was found. Raises Refused(LAYER_MISSING)."""
     wanted = (planned.kind, planned.nsid, planned.offset_bytes)
-    for layer in luks.find(work.drive.blocks, _namespaces(work)):
+    for layer in found:
         if (layer.kind, layer.nsid, layer.offset_bytes) == wanted:
             return layer
     raise Refused(Code.LAYER_MISSING, f"no {planned.kind.value} at {planned.offset_bytes} of {planned.nsid}")

@@ -11,7 +11,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,32 +25,18 @@ from agent.techniques.luks import FoundLayer
 from certificate.messages import NamespaceReport
 from certificate.statements.statement import Seen
 from certificate.statements.vocabulary import LayerKind
+from tests.cryptsetup import PASSPHRASE, STIRRED, format_luks, must, opens, volume_key
 
 pytestmark = pytest.mark.system
 
 MIB = 1 << 20
 SIZE = 48 * MIB
-PASSPHRASE = b"correct horse"
 OTHER = b"battery staple"
-#: The weakest there is: what is tried here is not how long a passphrase is stirred.
-STIRRED = ("--pbkdf", "pbkdf2", "--pbkdf-force-iterations", "1000")
-
-
-def cryptsetup(*arguments: str, passphrase: bytes = PASSPHRASE) -> subprocess.CompletedProcess[bytes]:
-    return subprocess.run(
-        ["cryptsetup", "--batch-mode", *arguments], input=passphrase, capture_output=True, timeout=120
-    )
-
-
-def must(*arguments: str, passphrase: bytes = PASSPHRASE) -> str:
-    done = cryptsetup(*arguments, passphrase=passphrase)
-    assert done.returncode == 0, done.stderr.decode()
-    return done.stdout.decode()
 
 
 @dataclass
 class Image:
-    """An image drive with a layer on it. The passphrases given are tried by the real program."""
+    """An image drive with a layer on it."""
 
     path: Path
     blocks: BlockIo
@@ -72,9 +57,7 @@ class Image:
         return found
 
     def opens(self, passphrase: bytes = PASSPHRASE, *, data: Path | None = None) -> bool:
-        where = [str(self.path)] if data is None else ["--header", str(self.path), str(data)]
-        done = cryptsetup("open", "--test-passphrase", "--key-file", "-", *where, passphrase=passphrase)
-        return done.returncode == 0
+        return opens(self.path, passphrase, data=data)
 
     def destroy(self) -> tuple[Seen, Seen]:
         """As the agent does it; whether every copy differs, and whether a header is found again."""
@@ -98,16 +81,10 @@ def image(tmp_path: Path) -> Image:
     return Image(path, image_file.open_drive(path).blocks)
 
 
-def format_luks(image: Image, *options: str, kind: str = "luks2") -> None:
-    stirred = STIRRED if kind == "luks2" else STIRRED[2:]
-    must("luksFormat", "--type", kind, *stirred, *options, str(image.path), "--key-file", "-")
-
-
 def add_key(image: Image, tmp_path: Path, new: bytes, *, kind: str = "luks2") -> None:
     new_file = tmp_path / "new.key"
     new_file.write_bytes(new)
-    stirred = STIRRED if kind == "luks2" else STIRRED[2:]
-    must("luksAddKey", *stirred, "--key-file", "-", str(image.path), str(new_file))
+    must("luksAddKey", *STIRRED[kind], "--key-file", "-", str(image.path), str(new_file))
 
 
 def metadata(image: Image) -> dict[str, Any]:
@@ -116,7 +93,7 @@ def metadata(image: Image) -> dict[str, Any]:
 
 
 def test_a_luks2_layer_reads_as_luksdump_says(image: Image, tmp_path: Path) -> None:
-    format_luks(image)
+    format_luks(image.path)
     add_key(image, tmp_path, OTHER)
     add_key(image, tmp_path, b"a third")
     must("luksKillSlot", str(image.path), "1", "--key-file", "-")
@@ -139,14 +116,20 @@ def test_a_luks2_layer_reads_as_luksdump_says(image: Image, tmp_path: Path) -> N
 @pytest.mark.parametrize("size_kib", [16, 32, 64, 128, 256, 512, 1024, 2048, 4096])
 def test_both_headers_are_found_whatever_their_size(image: Image, size_kib: int) -> None:
     format_luks(
-        image, "--luks2-metadata-size", f"{size_kib}k", "--luks2-keyslots-size", "4m", "--offset", "65536"
+        image.path,
+        "--luks2-metadata-size",
+        f"{size_kib}k",
+        "--luks2-keyslots-size",
+        "4m",
+        "--offset",
+        "65536",
     )
     layer = image.layer()
     assert (layer.header_copies, layer.key_slots, layer.area_bytes) == (2, 1, 32 * MIB)
 
 
 def test_a_luks1_layer_reads_as_luksdump_says(image: Image, tmp_path: Path) -> None:
-    format_luks(image, kind="luks1")
+    format_luks(image.path, kind="luks1")
     add_key(image, tmp_path, OTHER, kind="luks1")
     said = must("luksDump", str(image.path))
     layer = image.layer()
@@ -164,7 +147,7 @@ def test_a_luks1_layer_reads_as_luksdump_says(image: Image, tmp_path: Path) -> N
 def test_after_its_keys_are_destroyed_no_right_passphrase_opens_a_layer(
     image: Image, tmp_path: Path, kind: str
 ) -> None:
-    format_luks(image, kind=kind)
+    format_luks(image.path, kind=kind)
     add_key(image, tmp_path, OTHER, kind=kind)
     assert image.opens(PASSPHRASE)
     assert image.opens(OTHER)
@@ -180,7 +163,7 @@ def test_a_backup_of_the_header_opens_a_destroyed_layer_and_it_is_found_again(
     image: Image, tmp_path: Path, kind: str
 ) -> None:
     """Why destroying a layer's keys makes no medium erased: what is on the medium cannot tell of a backup."""
-    format_luks(image, kind=kind)
+    format_luks(image.path, kind=kind)
     layer = image.layer()
     backup = tmp_path / "header.backup"
     must("luksHeaderBackup", str(image.path), "--header-backup-file", str(backup))
@@ -193,26 +176,10 @@ def test_a_backup_of_the_header_opens_a_destroyed_layer_and_it_is_found_again(
     assert luks.compare(image.blocks, layer, remembered) is Seen.NO
 
 
-def volume_key(image: Image, folder: Path) -> bytes | None:
-    """What opens the data themselves, or None where the passphrase is refused."""
-    key_file = folder / "volume.key"
-    key_file.unlink(missing_ok=True)
-    done = cryptsetup(
-        "luksDump",
-        "--dump-volume-key",
-        "--volume-key-file",
-        str(key_file),
-        "--key-file",
-        "-",
-        str(image.path),
-    )
-    return key_file.read_bytes() if done.returncode == 0 else None
-
-
 def test_the_data_are_as_readable_after_a_backup_comes_back_as_before(image: Image, tmp_path: Path) -> None:
-    format_luks(image, "--sector-size", "512")
+    format_luks(image.path, "--sector-size", "512")
     data_offset = image.layer().area_bytes
-    key = volume_key(image, tmp_path)
+    key = volume_key(image.path, tmp_path / "volume.key")
     assert key is not None
     secret = b"a tenant's own words".ljust(512, b".")
     first_sector = Cipher(algorithms.AES(key), modes.XTS(bytes(16)))
@@ -222,9 +189,9 @@ def test_the_data_are_as_readable_after_a_backup_comes_back_as_before(image: Ima
     backup = tmp_path / "header.backup"
     must("luksHeaderBackup", str(image.path), "--header-backup-file", str(backup))
     assert image.destroy() == (Seen.YES, Seen.NO)
-    assert volume_key(image, tmp_path) is None
+    assert volume_key(image.path, tmp_path / "volume.key") is None
     must("luksHeaderRestore", str(image.path), "--header-backup-file", str(backup))
-    again = volume_key(image, tmp_path)
+    again = volume_key(image.path, tmp_path / "volume.key")
     assert again == key
     with image.path.open("rb") as file:
         file.seek(data_offset)
@@ -233,7 +200,7 @@ def test_the_data_are_as_readable_after_a_backup_comes_back_as_before(image: Ima
 
 
 def test_a_layer_whose_first_header_is_damaged_is_found_and_destroyed(image: Image) -> None:
-    format_luks(image)
+    format_luks(image.path)
     with image.path.open("r+b") as file:
         file.write(bytes(4096))
     layer = image.layer()
@@ -247,7 +214,7 @@ def test_a_layer_whose_first_header_is_damaged_is_found_and_destroyed(image: Ima
 
 def test_a_second_header_alone_would_open_a_layer_whose_first_one_was_wiped(image: Image) -> None:
     """What is lost where only the first header is destroyed, and what `is_found` is for."""
-    format_luks(image)
+    format_luks(image.path)
     layer = image.layer()
     with image.path.open("r+b") as file:
         file.write(os.urandom(0x4000))
@@ -262,9 +229,8 @@ def test_a_header_that_lies_apart_from_its_data_is_marked_and_destroyed(
     data = tmp_path / "data"
     data.touch()
     os.truncate(data, SIZE)
-    stirred = STIRRED if kind == "luks2" else STIRRED[2:]
     header = str(image.path)
-    must("luksFormat", "--type", kind, *stirred, "--header", header, str(data), "--key-file", "-")
+    must("luksFormat", "--type", kind, *STIRRED[kind], "--header", header, str(data), "--key-file", "-")
     layer = image.layer()
     assert layer.is_detached
     assert layer.key_slots == 1
@@ -274,7 +240,7 @@ def test_a_header_that_lies_apart_from_its_data_is_marked_and_destroyed(
 
 
 def test_cryptsetups_own_erase_leaves_a_layer_that_is_still_named(image: Image) -> None:
-    format_luks(image)
+    format_luks(image.path)
     must("luksErase", str(image.path))
     layer = image.layer()
     assert (layer.header_copies, layer.key_slots, layer.area_bytes) == (2, 0, 16 * MIB)
@@ -282,8 +248,8 @@ def test_cryptsetups_own_erase_leaves_a_layer_that_is_still_named(image: Image) 
 
 
 def test_a_layer_in_the_middle_of_being_reencrypted_is_destroyed_with_all_its_slots(image: Image) -> None:
-    format_luks(image, "--sector-size", "512")
-    must("reencrypt", "--init-only", *STIRRED, "--key-file", "-", str(image.path))
+    format_luks(image.path, "--sector-size", "512")
+    must("reencrypt", "--init-only", *STIRRED["luks2"], "--key-file", "-", str(image.path))
     said = metadata(image)
     layer = image.layer()
     assert layer.key_slots == len(said["keyslots"]) >= 3

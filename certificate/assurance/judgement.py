@@ -31,10 +31,7 @@ def judge(*, order: Order, evidence: Evidence, commitment: str) -> Claim:
     reasons += read_back.reasons(case)
     reasons += layers.reasons(case)
     reasons += _of_technique(case.technique, order)
-    if case.technique in HOST_OVERWRITES and Effect.AT_MOST_DEVICE_REPORTED in {
-        reason.effect for reason in reasons
-    }:
-        reasons.append(Reason.HOST_HAS_NO_REPORT)
+    reasons += _without_report(case.technique, reasons)
     return claim.make(reasons, order=order, evidence=evidence, case=case)
 
 
@@ -45,3 +42,9 @@ def _of_technique(technique: Technique | None, order: Order) -> Iterator[Reason]
         yield Reason.BLOCK_ERASE_SHOWS_NO_KEY
     if technique is Technique.NVME_FORMAT_USER_DATA:
         yield Reason.USER_DATA_ERASE_SHOWS_NO_KEY
+
+
+def _without_report(technique: Technique | None, reasons: list[Reason]) -> list[Reason]:
+    """Rule 7: what caps a device's claim at its own report leaves a host's with nothing."""
+    is_capped = any(reason.effect is Effect.AT_MOST_DEVICE_REPORTED for reason in reasons)
+    return [Reason.HOST_HAS_NO_REPORT] if technique in HOST_OVERWRITES and is_capped else []

@@ -24,11 +24,10 @@ def reasons(case: Case) -> Iterator[Reason]:
         if found != NOT_APPLICABLE and (found == NOT_OBSERVED or not _is_harmless(found)):
             yield Reason.READ_BACK_DIFFERS
         return
-    if found in (NOT_APPLICABLE, NOT_OBSERVED):
-        yield Reason.READ_BACK_MISSING
-        return
     if isinstance(found, ReadBack):
         yield from _of_overwrite(case, found)
+    else:
+        yield Reason.READ_BACK_MISSING
 
 
 def _is_harmless(found: ReadBack) -> bool:

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from agent.devices import nvme, nvme_commands
+from agent.devices.drive import DriveIdentity
 from agent.devices.nvme import (
     Completion,
     HealthLog,
@@ -367,7 +368,7 @@ def test_identity_counts_namespaces_where_the_drive_reports_no_total(scripted: A
         success(wire("identify_namespace_1.answer")),
     ]
     identity = drive_over(scripted(answers)).identity()
-    assert identity == nvme.DriveIdentity(
+    assert identity == DriveIdentity(
         serial_number="SIM-0001", model_number="Simulated SED", capacity_bytes=1024**2
     )
 

@@ -66,6 +66,18 @@ def test_the_kernels_structure_has_72_bytes_in_its_own_order(wire: Wire) -> None
     assert sent[24:32] != bytes(8)
 
 
+@pytest.mark.parametrize("name", ["format_crypto", "format_user_data_2"])
+def test_a_format_is_waited_for_until_a_large_drive_is_through(wire: Wire, name: str) -> None:
+    """When the kernel gives up it resets the controller, in the middle of the Format."""
+    kernel = FakeKernel()
+    kernel.transport().submit(wire(f"{name}.command"), 0)
+    kernel.transport().submit(wire("sanitize_overwrite_no_deallocate.command"), 0)
+    of_format, of_sanitize = (sent for _, sent in kernel.calls)
+    assert int.from_bytes(of_format[64:68], "little") == 4 * 3_600_000
+    assert int.from_bytes(of_sanitize[64:68], "little") == 600_000
+    assert of_sanitize[44:48] == bytes.fromhex("67452301")
+
+
 def test_a_command_without_data_names_no_buffer(wire: Wire) -> None:
     kernel = FakeKernel()
     kernel.transport().submit(wire("sanitize_crypto_no_deallocate.command"), 0)

@@ -11,7 +11,7 @@ import pytest
 
 from agent.devices.simulated import Fault, Namespace, SimulatedNvme, logical_view, occurrences
 from agent.devices.simulated.core import Verdict
-from agent.devices.simulated.erasing import BLOCK, CRYPTO
+from agent.devices.simulated.erasing import BLOCK, CRYPTO, OVERWRITE
 
 Make = Callable[..., SimulatedNvme]
 PLANTED = b"a tenant's payroll, planted text"
@@ -203,3 +203,59 @@ def test_a_crypto_erase_reaches_namespaces_that_are_not_attached(make_drive: Mak
     drive.write(2, 0, PAGE)
     erase(drive)
     assert occurrences(drive.folder, PLANTED) == 0
+
+
+# --- overwriting itself -------------------------------------------------------------------------------------
+
+
+def overwrite(drive: SimulatedNvme, *, passes: int = 1, is_inverted: bool = False, keep: bool = True) -> str:
+    verdict = drive.start_sanitize(
+        OVERWRITE,
+        command_dword=0x213,
+        is_no_deallocate=keep,
+        may_exit_failure=False,
+        pattern=0x0123_4567,
+        passes=passes,
+        is_inverted=is_inverted,
+    )
+    assert verdict is Verdict.DONE
+    return finish(drive)
+
+
+@pytest.mark.parametrize(
+    ("passes", "is_inverted", "word"),
+    [(1, False, "67452301"), (2, False, "67452301"), (1, True, "67452301"), (2, True, "98badcfe")],
+)
+def test_an_overwrite_leaves_the_pattern_of_its_last_pass(
+    make_drive: Make, passes: int, is_inverted: bool, word: str
+) -> None:
+    drive = make_drive(has_overwrite=True)
+    drive.write(1, 0, PAGE)
+    assert overwrite(drive, passes=passes, is_inverted=is_inverted) == "success"
+    assert b"".join(logical_view(drive.folder)) == bytes.fromhex(word) * (256 * 1024)
+
+
+def test_where_deallocation_is_allowed_an_overwritten_drive_reads_zero(make_drive: Make) -> None:
+    drive = make_drive(has_overwrite=True)
+    assert overwrite(drive, keep=False) == "success"
+    assert set(b"".join(logical_view(drive.folder))) == {0}
+    drive = make_drive(has_overwrite=True, deallocates=False)
+    assert overwrite(drive, keep=False) == "success"
+    assert drive.read(1, 0, 4096) == bytes.fromhex("67452301") * 1024
+
+
+def test_an_overwrite_reaches_namespaces_that_are_not_attached(make_drive: Make) -> None:
+    drive = make_drive(
+        has_overwrite=True, namespaces=(Namespace(nsid=1, blocks=4), Namespace(nsid=2, blocks=4))
+    )
+    drive.write(2, 0, PAGE)
+    overwrite(drive)
+    assert occurrences(drive.folder, PLANTED) == 0
+
+
+def test_a_drive_that_cannot_overwrite_refuses_it(make_drive: Make) -> None:
+    drive = make_drive()
+    verdict = drive.start_sanitize(
+        OVERWRITE, command_dword=0x213, is_no_deallocate=True, may_exit_failure=False, pattern=1, passes=1
+    )
+    assert verdict is Verdict.INVALID_FIELD

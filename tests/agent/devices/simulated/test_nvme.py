@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from agent.devices.simulated import Namespace, SimulatedNvme
+from agent.devices.simulated import Namespace, SimulatedNvme, occurrences
 
 Wire = Callable[[str], bytes]
 Make = Callable[..., SimulatedNvme]
@@ -217,3 +217,132 @@ def test_a_command_has_64_bytes(reference_drive: SimulatedNvme) -> None:
 def test_a_drive_has_whole_blocks(make_drive: Make, given: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="whole blocks"):
         make_drive(**given)
+
+
+# --- overwriting itself -------------------------------------------------------------------------------------
+
+
+def test_an_overwrite_says_how_many_passes_it_made(make_drive: Make, wire: Wire) -> None:
+    drive = make_drive(has_overwrite=True, sanitize_polls=1)
+    assert drive.submit(wire("identify_controller.command"), 4096).data[328] == 0b111
+    assert drive.submit(wire("sanitize_overwrite_no_deallocate.command"), 0).status == 0
+    logs = [drive.submit(wire("get_sanitize_log.command"), 512).data for _ in range(3)]
+    assert logs[0][2:4] == bytes.fromhex("0200")
+    assert logs[2] == wire("sanitize_log_overwritten.answer")
+    assert drive.read(1, 0, 4096) == bytes.fromhex("67452301") * 1024
+
+
+@pytest.mark.parametrize(
+    ("name", "passes", "word"),
+    [("sanitize_overwrite_inverted", 2, "98badcfe"), ("sanitize_overwrite", 16, "00000000")],
+)
+def test_the_number_of_passes_is_the_commands_and_0_means_16(
+    make_drive: Make, wire: Wire, name: str, passes: int, word: str
+) -> None:
+    drive = make_drive(has_overwrite=True, sanitize_polls=0, deallocates=False)
+    drive.submit(wire(f"{name}.command"), 0)
+    page = drive.submit(wire("get_sanitize_log.command"), 512).data
+    assert (page[2] & 0b111, page[2] >> 3) == (1, passes)
+    assert drive.read(1, 0, 4096) == bytes.fromhex(word) * 1024
+
+
+# --- Format by namespace ------------------------------------------------------------------------------------
+
+TWO = (Namespace(nsid=1, blocks=4), Namespace(nsid=2, blocks=4))
+#: FNA: cryptographic 4, formats all 1, erases all 2, no broadcast 8.
+ALONE, FORMATS_ALL, ERASES_ALL, NO_BROADCAST = 0b0100, 0b0101, 0b0110, 0b1100
+
+
+def written(make_drive: Make, **given: Any) -> SimulatedNvme:
+    drive = make_drive(**({"namespaces": TWO} | given))
+    for nsid in (1, 2):
+        drive.write(nsid, 0, b"k" * 4096)
+    return drive
+
+
+def kept(drive: SimulatedNvme) -> tuple[bool, bool]:
+    """Whether each namespace still reads as it did."""
+    first, second = (drive.read(nsid, 0, 4096) == b"k" * 4096 for nsid in (1, 2))
+    return first, second
+
+
+@pytest.mark.parametrize(
+    ("attributes", "name", "is_kept"),
+    [
+        (ALONE, "format_user_data", (False, True)),
+        (ALONE, "format_user_data_2", (True, False)),
+        (ALONE, "format_user_data_all", (False, False)),
+        (ALONE, "format_no_erase", (False, True)),
+        (FORMATS_ALL, "format_user_data", (False, True)),
+        (FORMATS_ALL, "format_no_erase", (False, False)),
+        (ERASES_ALL, "format_user_data", (False, False)),
+        (ERASES_ALL, "format_no_erase", (False, True)),
+    ],
+)
+def test_how_far_a_format_reaches_is_said_by_fna(
+    make_drive: Make, wire: Wire, attributes: int, name: str, is_kept: tuple[bool, bool]
+) -> None:
+    drive = written(make_drive, format_attributes=attributes)
+    assert drive.submit(wire("identify_controller.command"), 4096).data[524] == attributes
+    assert drive.submit(wire(f"{name}.command"), 0).status == 0
+    assert kept(drive) == is_kept
+
+
+def test_a_drive_may_refuse_to_format_all_namespaces_at_once(make_drive: Make, wire: Wire) -> None:
+    drive = written(make_drive, format_attributes=NO_BROADCAST)
+    assert drive.submit(wire("format_user_data_all.command"), 0).status == INVALID_NAMESPACE
+    assert drive.submit(wire("format_user_data.command"), 0).status == 0
+    assert kept(drive) == (False, True)
+
+
+@pytest.mark.parametrize("attributes", [ALONE, ERASES_ALL])
+def test_a_detached_namespace_keeps_its_data_as_with_qemu(
+    make_drive: Make, wire: Wire, attributes: int
+) -> None:
+    apart = (Namespace(nsid=1, blocks=4), Namespace(nsid=2, blocks=4, is_attached=False))
+    drive = make_drive(namespaces=apart, format_attributes=attributes)
+    drive._media.write_blocks(drive.state(), 4, b"k" * 4096)
+    assert drive.submit(wire("format_user_data_all.command"), 0).status == 0
+    assert drive.submit(wire("format_crypto.command"), 0).status == 0
+    assert drive.submit(wire("format_user_data_2.command"), 0).status == INVALID_FIELD
+    assert occurrences(drive.folder, b"k" * 4096) == 1
+
+
+def test_a_format_repeats_the_format_or_changes_it(make_drive: Make, wire: Wire) -> None:
+    protected = Namespace(nsid=1, blocks=256, lba_format=16, has_extended_metadata=True, protection=0b1001)
+    drive = make_drive(namespaces=(protected,))
+    assert drive.submit(wire("identify_namespace_1.command"), 4096).data == wire(
+        "identify_namespace_protected.answer"
+    )
+    assert drive.submit(wire("format_crypto_protected.command"), 0).status == 0
+    assert drive.state().namespaces == (protected,)
+    assert drive.submit(wire("format_user_data.command"), 0).status == 0
+    page = drive.submit(wire("identify_namespace_1.command"), 4096).data
+    assert (page[26], page[29]) == (0, 0)
+    assert drive.state().formats_begun == 2
+
+
+def test_a_format_of_all_gives_all_the_same_format(make_drive: Make, wire: Wire) -> None:
+    drive = written(make_drive, format_attributes=FORMATS_ALL)
+    assert drive.submit(wire("format_crypto_protected.command"), 0).status == 0
+    assert {each.lba_format for each in drive.state().namespaces} == {16}
+
+
+@pytest.mark.parametrize("name", ["format_other_size", "format_protected_without_metadata"])
+def test_a_format_that_this_drive_does_not_have_is_refused(make_drive: Make, wire: Wire, name: str) -> None:
+    assert make_drive().submit(wire(f"{name}.command"), 0).status == INVALID_FORMAT
+
+
+def test_a_drive_without_format_does_not_know_the_command(make_drive: Make, wire: Wire) -> None:
+    drive = make_drive(has_format=False)
+    assert drive.submit(wire("identify_controller.command"), 4096).data[256] & 0b10 == 0
+    assert drive.submit(wire("format_user_data.command"), 0).status == INVALID_OPCODE
+
+
+def test_a_cryptographic_format_leaves_noise_where_the_drive_does_not_deallocate(
+    make_drive: Make, wire: Wire
+) -> None:
+    drive = make_drive(deallocates=False)
+    drive.write(1, 0, b"k" * 4096)
+    drive.submit(wire("format_crypto.command"), 0)
+    assert drive.read(1, 0, 4096) not in (b"k" * 4096, bytes(4096))

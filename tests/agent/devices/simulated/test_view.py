@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.devices.simulated import SimulatedNvme, logical_view, occurrences
+from agent.devices.simulated import SimulatedNvme, hidden_occurrences, logical_view, occurrences
 from certificate.errors import Malformed
 
 Make = Callable[..., SimulatedNvme]
@@ -37,6 +37,17 @@ def test_the_view_looks_past_a_sanitize_that_runs(make_drive: Make) -> None:
 def test_nothing_to_look_for_is_refused(make_drive: Make) -> None:
     with pytest.raises(ValueError, match="nothing to look for"):
         occurrences(make_drive().folder, b"")
+
+
+def test_hidden_cells_are_looked_at_apart(make_drive: Make) -> None:
+    drive = make_drive(faults=("keeps_hidden",))
+    drive.write(1, 0, b"z" * 4096)
+    assert hidden_occurrences(drive.folder, b"z" * 4096) == 0
+    drive.write(1, 0, b"y" * 4096)
+    assert hidden_occurrences(drive.folder, b"z" * 4096) == 1
+    assert occurrences(drive.folder, b"z" * 4096) == 0
+    with pytest.raises(ValueError, match="nothing to look for"):
+        hidden_occurrences(drive.folder, b"")
 
 
 def test_a_folder_without_a_drive_has_no_view(tmp_path: Path) -> None:

@@ -152,3 +152,17 @@ def test_the_seed_is_made_of_order_nonce_and_medium_and_of_nothing_else() -> Non
 def test_a_seed_that_is_no_hexadecimal_is_an_error() -> None:
     with pytest.raises(ValueError, match="hexadecimal"):
         sampled(GIB, "not_observed")
+
+
+@given(capacity=capacities, seed=seeds, mode=modes)
+def test_extents_and_bytes_are_counted_without_making_them(
+    capacity: int, seed: str, mode: ReadBackMode
+) -> None:
+    extents = list(sampling.extents(mode, seed=seed, capacity_bytes=capacity))
+    assert sampling.extent_count(mode, capacity_bytes=capacity) == len(extents)
+    assert sampling.byte_count(mode, capacity_bytes=capacity) == sum(each.length_bytes for each in extents)
+
+
+def test_nothing_is_read_of_nothing() -> None:
+    for mode in ReadBackMode:
+        assert sampling.byte_count(mode, capacity_bytes=0) == 0

@@ -139,6 +139,8 @@ class KernelBlockIo:
             os.close(descriptor)
 
     def flush(self) -> None:
+        if not self._descriptors:
+            raise OSError(errno.EBADF, "nothing is open that could be flushed")
         for nsid in tuple(self._descriptors):
             with self._using(nsid) as descriptor:
                 os.fsync(descriptor)

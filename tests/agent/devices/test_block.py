@@ -210,6 +210,15 @@ def test_a_full_device_says_so() -> None:
     blocks.close()
 
 
+def test_a_flush_of_nothing_is_no_flush(nodes: dict[int, Path]) -> None:
+    blocks = blocks_over(nodes, FakeKernel())
+    for _ in range(2):
+        with pytest.raises(OSError, match="nothing is open"):
+            blocks.flush()
+        blocks.open_exclusively()
+        blocks.close()
+
+
 def test_a_flush_that_cannot_drop_the_cache_is_an_error(nodes: dict[int, Path]) -> None:
     kernel = FakeKernel()
     blocks = KernelBlockIo(nodes, open_path=kernel.open_path)

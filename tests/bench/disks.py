@@ -21,7 +21,6 @@ import tempfile
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
 
 from certificate.statements.vocabulary import OverwritePattern, ReadBackMode
@@ -35,36 +34,22 @@ DRIVES = 4
 LEAST_ROUNDS = 5
 
 
-@dataclass
-class FioGoals:
-    """Against the limit, on one kind of device. Bounds of None are recorded only."""
-
-    where: str
-    zero: float
-    random: float | None
-    verify_zero: float
-    verify_keystream: float
-
-    def __post_init__(self) -> None:
-        self.goals = {
-            "zero": self._at_least(f"{self.where}: zero overwrite / fio write, zero buffers", self.zero),
-            "random": self._at_least(f"{self.where}: keystream overwrite / fio write, refilled", self.random),
-            "verify zero": self._at_least(f"{self.where}: zero read-back / fio read", self.verify_zero),
-            "verify keystream": self._at_least(
-                f"{self.where}: keystream read-back / fio read", self.verify_keystream
-            ),
-            "sample": Goal(f"{self.where}: sampled read-back / full, time", Sense.AT_MOST, 0.13),
-            "cpu": Goal(f"{self.where}: processor, keystream overwrite", Sense.AT_MOST, 0.35, "s/GiB"),
-        }
-
-    @staticmethod
-    def _at_least(what: str, bound: float | None) -> Goal:
-        return Goal(what, Sense.NONE if bound is None else Sense.AT_LEAST, bound or 0.0)
+def fio_goals(
+    where: str, *, zero: float, random: float | None, verify_zero: float, verify_keystream: float
+) -> dict[str, Goal]:
+    """Against the limit, on one kind of device. Where there is no bound, the ratio is recorded only."""
+    return {
+        "zero": at_least(f"{where}: zero overwrite / fio write, zero buffers", zero),
+        "random": at_least(f"{where}: keystream overwrite / fio write, refilled", random),
+        "verify zero": at_least(f"{where}: zero read-back / fio read", verify_zero),
+        "verify keystream": at_least(f"{where}: keystream read-back / fio read", verify_keystream),
+        "sample": Goal(f"{where}: sampled read-back / full, time", Sense.AT_MOST, 0.13),
+        "cpu": Goal(f"{where}: processor, keystream overwrite", Sense.AT_MOST, 0.35, "s/GiB"),
+    }
 
 
-ON_RAM = dict(zero=0.95, random=0.95, verify_zero=0.85, verify_keystream=0.65)
-#: Of the keystream's overwrite on a disk issue 4 sets no goal.
-ON_DISK = dict(zero=0.95, random=None, verify_zero=0.95, verify_keystream=0.95)
+def at_least(what: str, bound: float | None) -> Goal:
+    return Goal(what, Sense.NONE, 0.0) if bound is None else Goal(what, Sense.AT_LEAST, bound)
 
 
 def against_fio(device: LoopDevice, goals: dict[str, Goal], *, depth: int, rounds: int) -> None:
@@ -233,7 +218,7 @@ def arguments() -> argparse.Namespace:
 def measure(asked: argparse.Namespace, nwipes: list[Nwipe]) -> list[Goal]:
     goals: list[Goal] = []
     if asked.ram_mib:
-        on_ram = FioGoals("RAM", **ON_RAM).goals
+        on_ram = fio_goals("RAM", zero=0.95, random=0.95, verify_zero=0.85, verify_keystream=0.65)
         goals.extend(on_ram.values())
         with loop_device(asked.ram_folder, "ram", asked.ram_mib * MIB) as device:
             tell(f"RAM: {device.node}, {asked.ram_mib} MiB")
@@ -252,7 +237,8 @@ def measure(asked: argparse.Namespace, nwipes: list[Nwipe]) -> list[Goal]:
             ]
             together(devices, many, rounds=asked.rounds)
     if asked.disk_mib:
-        on_disk = FioGoals("DISK", **ON_DISK).goals
+        # Of the keystream's overwrite on a disk issue 4 sets no goal.
+        on_disk = fio_goals("DISK", zero=0.95, random=None, verify_zero=0.95, verify_keystream=0.95)
         goals.extend(on_disk.values())
         with loop_device(asked.disk_folder, "disk", asked.disk_mib * MIB) as device:
             tell(f"DISK: {device.node}, {asked.disk_mib} MiB in {asked.disk_folder}")

@@ -163,7 +163,8 @@ class Code(RefusalCode):
     )
     DRIVES_DIFFER = (
         "DRIVES_DIFFER",
-        "Compare the drives in the host with the expected ones; record a swap, never ignore it.",
+        "Compare the drives in the host with the expected ones and record a swap, never ignore it: a drive that "
+        "is dead or gone leaves the record by two operators (expunge media out HOST SERIAL), once it is out.",
     )
     DRIVES_UNKNOWN = (
         "DRIVES_UNKNOWN",
@@ -172,7 +173,8 @@ class Code(RefusalCode):
     )
     DRIVES_REFUSED = (
         "DRIVES_REFUSED",
-        "See each drive's own refusal; take it into custody or lower the floor.",
+        "See each drive's own refusal; take it out and into custody (expunge media out HOST SERIAL), or lower "
+        "the floor.",
     )
     PLAN_MISSING = "PLAN_MISSING", "Make a plan from this boot's inventory."
     PLAN_OF_ANOTHER_BOOT = (
@@ -187,7 +189,7 @@ class Code(RefusalCode):
     # the validation table and its versions
     TABLE_NOT_KEPT = (
         "TABLE_NOT_KEPT",
-        "Put policy/validation.N.dsse.json of that digest back and start serve again: no other table judges.",
+        "Put policy/validation.N.dsse.json back (bundles hold it, too), start serve again, then retry.",
     )
     TABLE_ROLLED_BACK = (
         "TABLE_ROLLED_BACK",
@@ -511,6 +513,10 @@ class Code(RefusalCode):
     DRIVE_IN_ORDER = (
         "DRIVE_IN_ORDER",
         "An order for this host may still act: wait until the agent has answered, or let a person end it.",
+    )
+    MEDIUM_NOT_IN_REGISTER = (
+        "MEDIUM_NOT_IN_REGISTER",
+        "Name one medium as `expunge media list` prints it; a drive leaves first, by `expunge media out`.",
     )
     DRIVE_NOT_IN_HOST = (
         "DRIVE_NOT_IN_HOST",

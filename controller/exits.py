@@ -78,7 +78,10 @@ def unfinished_paper(facts: Facts) -> Effect | None:
     if order is not None and order.dispatched_at is None and not order.is_withdrawn:
         return Effect.WITHDRAW_ORDER
     if facts.is_evidence_in and not facts.are_outcomes_logged:
-        return Effect.CERTIFY if facts.verdicts else Effect.JUDGE
+        if facts.verdicts:
+            return Effect.CERTIFY
+        # Nothing may judge without the order's own table; waiting for it would shut every way out.
+        return Effect.JUDGE if facts.is_table_kept else None
     return None
 
 

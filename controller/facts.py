@@ -346,6 +346,8 @@ class Facts:
     inventory: InventoryFacts | None
     hello: HelloObservation | None
     plan: PlanFacts | None
+    #: The validation table that a dispatched order names is in force or kept: no other may judge it.
+    is_table_kept: bool
     #: From the signed validation table; None where it has no rule for this class of data.
     approvals_required: int | None
     approvals: tuple[ApprovalFacts, ...]

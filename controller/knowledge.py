@@ -19,7 +19,7 @@ from certificate.errors import Refused
 from certificate.messages import InventoryAnswer, TokenState
 from certificate.statements import Plan
 from certificate.statements.statement import Seen, read_model
-from certificate.statements.validation import DataClassRule
+from certificate.statements.validation import DataClassRule, ValidationTable
 from certificate.statements.vocabulary import Result, ValidationDecision
 from controller import case as cases
 from controller import endings, limits
@@ -122,6 +122,7 @@ def facts_of(
         inventory=_inventory(tx, case, rule),
         hello=_hello(tx, case),
         plan=_plan(program, case),
+        is_table_kept=_table(program, case) is not None,
         approvals_required=None if rule is None else rule.approvals_required,
         approvals=_approvals(tx, program, case, now=now),
         order=_order(tx, case),
@@ -301,18 +302,21 @@ def _hello(tx: Connection, case: Case) -> HelloObservation | None:
 
 
 def _rule(program: Program, case: Case) -> DataClassRule | None:
-    """What is asked for this class of data: by the table in force until an order is dispatched, from then on
-    by the one that the order's plan names. None where there is no such rule, or that table is not kept.
-    """
-    documents, row = program.documents, case.deprovision
-    table = documents.table
-    if not row.state.is_reversible and case.plan is not None:
-        plan = read_model(case.plan.text, Plan, what="plan")
-        try:
-            table = documents.table_named(plan.validation_digest).table
-        except Refused:
-            return None
-    return table.rule(row.data_class)
+    """What is asked for this class of data; None where the table has no such rule, or is not kept."""
+    table = _table(program, case)
+    return None if table is None else table.rule(case.deprovision.data_class)
+
+
+def _table(program: Program, case: Case) -> ValidationTable | None:
+    """The table in force; once an order is dispatched, the one that its plan names, None if not kept."""
+    documents = program.documents
+    if case.deprovision.state.is_reversible or case.plan is None:
+        return documents.table
+    plan = read_model(case.plan.text, Plan, what="plan")
+    try:
+        return documents.table_named(plan.validation_digest).table
+    except Refused:
+        return None
 
 
 def _plan(program: Program, case: Case) -> PlanFacts | None:

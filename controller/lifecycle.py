@@ -336,6 +336,12 @@ def _follows(facts: Facts) -> Effect | None:
 def _judging(facts: Facts, now: datetime) -> Decision:
     if facts.verdicts:
         return Move(to=State.VERIFIED, reason="the evidence is in and judged")
+    if not facts.is_table_kept:
+        return Move(
+            to=State.NEEDS_OPERATOR,
+            reason="the validation table that the order names is not kept, and no other may judge",
+            code=Code.TABLE_NOT_KEPT,
+        )
     return overdue(facts, now) or wait(facts, now, "judging the evidence", effect=Effect.JUDGE)
 
 

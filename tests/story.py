@@ -177,6 +177,7 @@ class Story:
             plan=f.PlanFacts(digest=self.PLAN, boot_id=self.BOOT, media=(self.MEDIUM,))
             if is_past[State.PLANNED]
             else None,
+            is_table_kept=True,
             approvals_required=0,
             approvals=(),
             order=order,

@@ -37,7 +37,7 @@ from certificate.messages import Follow, JournalEnd, JournalLine, Line
 from certificate.policy import Policy
 from certificate.statements import Purpose
 from certificate.statements.vocabulary import BootTrust
-from controller import census, checkpointing, founding, intake
+from controller import census, checkpointing, founding, intake, serving, tables
 from controller.boot import StartRequest, Target
 from controller.channels.simulated import SimulatedRoute
 from controller.configuration import parse_configuration
@@ -163,6 +163,7 @@ class World:
     documents: Documents
     #: The trust root's two, each with the private half that only the person has.
     operators: tuple[PrivateKey, PrivateKey]
+    root_key: PrivateKey
     billing: Billing
     machine: Machine
     switch: Switch
@@ -199,6 +200,7 @@ class World:
             keys=keys,
             documents=documents,
             operators=operators,
+            root_key=root_key,
             billing=Billing(path=folder / "billing.sqlite"),
             machine=Machine(folder=machine_folder, trust_root=trust_root),
             switch=Switch(folder),
@@ -356,6 +358,29 @@ class World:
         if not self.machine.run.path.exists():
             raise Unreachable(Code.HOST_UNREACHABLE, "the machine is not up")
         return replace(route, host_key_blob=bytes.fromhex(self.machine.run.boot().ssh_host_key_blob))
+
+    def sign_table(self, **changes: Any) -> None:
+        """The next validation table, taken up as `serve` does at its start; the present one is kept."""
+        present = self.documents.present_table
+        fields = {
+            "version": present.table.version + 1,
+            "nonce": secrets.token_hex(16),
+            "issued_at": self.now().replace(microsecond=0),
+        }
+        dumped = present.table.model_dump(by_alias=True)
+        table = founding.ValidationTable.model_validate(dumped | fields | changes)
+        fingerprint = founding.subject("trust-root", self.documents.fingerprint)
+        file = dsse.sign(founding.make(table, (fingerprint,)).payload(), self.root_key).write()
+        opened = tables.open_table(self.documents.trust, file)
+        self.documents = replace(
+            self.documents,
+            table=opened.table,
+            table_file=opened.file,
+            table_digest=opened.digest,
+            earlier_tables=(present, *self.documents.earlier_tables),
+        )
+        self.close()
+        serving.take_up_table(self.program)
 
     def start(self) -> None:
         """What `serve` does first: whoever held a lease is dead."""

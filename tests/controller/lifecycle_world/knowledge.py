@@ -74,6 +74,7 @@ def facts_of(world: World) -> Facts:
         inventory=_inventory(here),
         hello=_observed(here, HelloObservation, Question.ORDER_HELLO, boot_id=None),
         plan=here.plan,
+        is_table_kept=True,
         approvals_required=world.approvals_required,
         approvals=tuple(here.approvals),
         order=order,

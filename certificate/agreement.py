@@ -6,9 +6,10 @@ Rules:
    the evidence both know the medium.
 2. What the outcome tells of medium, boot, layers, commands, tool, keys, markers and read-back is what the
    evidence tells, word for word, or what `outcome_words` computes from it.
-3. The summary is of this order's deprovision and host, names the order and this outcome, covers every medium
-   of the order, says of the medium what its claim says, and claims no more of the host than of its worst
-   medium.
+3. The summary is of this order's deprovision and host, names the order and this outcome (or, for an attempt
+   that was followed by another, a later one), covers every medium of the order, says of the medium what its
+   claim says or that it left, and claims no more of the host than of its worst medium: one that left unerased
+   allows no claim at all.
 
 Pure; each function is silent or raises. What may be claimed at all is `assurance`'s.
 """
@@ -24,7 +25,7 @@ from certificate.errors import Code, Untrusted
 from certificate.statements import Evidence, Order, Outcome, Statement, Summary
 from certificate.statements.evidence import MediumEvidence
 from certificate.statements.statement import NOT_OBSERVED
-from certificate.statements.vocabulary import Escrow, Role, WhatBecame
+from certificate.statements.vocabulary import Escrow, Method, Result, Role, WhatBecame
 
 #: What of a host allows no claim but `inconclusive`: an open exception may still hold data somewhere.
 _LOST = (WhatBecame.NOT_ERASED, WhatBecame.INCONCLUSIVE, WhatBecame.OPEN_EXCEPTION)
@@ -121,11 +122,22 @@ def require_of_order(said: Summary, obeyable: Obeyable) -> None:
 
 
 def require_in_summary(outcome: Outcome, outcome_digest: str, said: Summary) -> None:
-    """Rule 3, against the outcome. Raises Untrusted(SUBJECT_MISMATCH, EVIDENCE_MISMATCH)."""
+    """Rule 3, against the outcome. Raises Untrusted(SUBJECT_MISMATCH, SUPERSEDED, EVIDENCE_MISMATCH)."""
+    is_erased = outcome.claim.result is Result.ERASED
     entries = [each for each in said.media if each.commitment == outcome.medium.commitment]
-    if len(entries) != 1 or entries[0].outcome_digest != outcome_digest:
-        raise Untrusted(Code.SUBJECT_MISMATCH, "the summary names another outcome for this medium")
-    if entries[0].became is not assurance.what_became(outcome.claim):
+    if len(entries) != 1:
+        raise Untrusted(Code.SUBJECT_MISMATCH, "the summary does not name this medium once")
+    if entries[0].outcome_digest != outcome_digest:
+        if outcome.order_digest not in said.order_digests[:-1]:
+            raise Untrusted(Code.SUBJECT_MISMATCH, "the summary names another outcome for this medium")
+        if is_erased:
+            raise Untrusted(Code.SUPERSEDED, "the host was tried again after this outcome")
+        return  # a failure stays one, whatever became of the medium later
+    became = assurance.what_became(outcome.claim)
+    left = WhatBecame.REMOVED if is_erased else WhatBecame.OPEN_EXCEPTION
+    if entries[0].became not in (became, left) or (outcome.claim.method is Method.DESTROY) != (
+        entries[0].became is WhatBecame.DESTROYED
+    ):
         raise Untrusted(Code.EVIDENCE_MISMATCH, f"the summary says {entries[0].became.value} of this medium")
     is_spoilt = any(each.became in _LOST for each in said.media)
     worst = 0 if is_spoilt else assurance.strength(outcome.claim)

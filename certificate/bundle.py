@@ -4,13 +4,15 @@
 
     format        that media type, so that the file says what it is
     outcome       the record of one medium: the certificate, if it says `erased`
-    summary       the host's record; null beside a failure, which is signed before the host is done
+    summary       the host's record; null beside a failure, which is signed before the host is done, and
+                  beside a destroyed medium whose host has none
     evidence      what the agent saw
     order         the permission to destroy
     validation    the table that decides what is accepted
+                  (these three are null together, for a medium that was destroyed, and only then)
     approvals     of people, for the plan
-    decisions     of people: enrolments of the approvers, declarations that a host was never let, and the
-                  validation where a person decided
+    decisions     of people: enrolments of the signers, declarations that a host was never let, the
+                  validation where a person decided, and by which decisions media left or were destroyed
     allocation    the receipt that handed the drives to the tenancy, or null
     proofs        one tlog-proof for each logged document: {"document": "outcome", "proof": "..."}
     trust_roots   the chain from version 1 on
@@ -44,6 +46,9 @@ MAX_BUNDLE_BYTES = 8_000_000
 #: A request and two approvals, with room.
 MAX_APPROVALS = 16
 
+#: Two for each medium that a summary may name, and two more for the one that was destroyed.
+MAX_DEPARTURE_DECISIONS = 2 * 200 + 2
+
 EnvelopeText = Annotated[str, StringConstraints(min_length=1, max_length=MAX_ENVELOPE_BYTES)]
 ProofText = Annotated[str, StringConstraints(min_length=1, max_length=MAX_PROOF_BYTES)]
 
@@ -70,11 +75,14 @@ class Bundle(Model):
     format: Literal["application/vnd.expunge.erasure-bundle.v1+json"]
     outcome: EnvelopeText
     summary: EnvelopeText | None
-    evidence: EnvelopeText
-    order: EnvelopeText
-    validation: EnvelopeText
+    evidence: EnvelopeText | None
+    order: EnvelopeText | None
+    validation: EnvelopeText | None
     approvals: Annotated[tuple[EnvelopeText, ...], Field(max_length=MAX_APPROVALS)]
-    decisions: Annotated[tuple[EnvelopeText, ...], Field(max_length=MAX_ENROLMENTS + MAX_DECISIONS + 1)]
+    decisions: Annotated[
+        tuple[EnvelopeText, ...],
+        Field(max_length=MAX_ENROLMENTS + MAX_DECISIONS + 1 + MAX_DEPARTURE_DECISIONS),
+    ]
     allocation: EnvelopeText | None
     proofs: Annotated[tuple[LogProof, ...], Field(max_length=len(Document))]
     trust_roots: Annotated[tuple[EnvelopeText, ...], Field(min_length=1, max_length=16)]
@@ -84,6 +92,12 @@ class Bundle(Model):
         named = [entry.document for entry in self.proofs]
         if len(set(named)) != len(named):
             raise ValueError("a document has two proofs")
+        return self
+
+    @model_validator(mode="after")
+    def _tells_of_an_attempt_or_of_none(self) -> Self:
+        if len({part is None for part in (self.order, self.evidence, self.validation)}) != 1:
+            raise ValueError("order, evidence and validation are there together, or none of them")
         return self
 
     @classmethod

@@ -232,6 +232,8 @@ def _answer(path: Path, root: TrustRoot, policy: Policy, *, annex_bytes: bytes |
         serial = None
         if annex_bytes is not None:
             medium = verified.outcome.medium.commitment
+            if verified.evidence is None:
+                raise Untrusted(Code.ANNEX_MISMATCH, "a destroyed medium has no evidence that names an annex")
             serial = annex.open_serial(annex_bytes, verified.evidence, medium)
     except Refused as refusal:
         return Answer(
@@ -296,7 +298,7 @@ def _as_dict(answer: Answer) -> dict[str, Any]:
             "medium": found.outcome.medium.model_dump(mode="json"),
             "serial": answer.serial,
             "claim": found.claim.model_dump(mode="json"),
-            "host_claim": found.summary.claim.model_dump(mode="json"),
+            "host_claim": None if found.summary is None else found.summary.claim.model_dump(mode="json"),
             "levels": [level.value for level in found.levels],
             "cautions": list(found.cautions),
             "checks": {check.name: check.sentence for check in found.checks},

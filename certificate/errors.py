@@ -151,6 +151,11 @@ class Code(RefusalCode):
         "INCOMPLETE_SET",
         "A document that the certificate names is absent; ask for the whole bundle.",
     )
+    ATTESTATION_MISSING = (
+        "ATTESTATION_MISSING",
+        "Two enrolled operators have to sign that a medium left or was destroyed; ask the provider for both.",
+    )
+    SUPERSEDED = "SUPERSEDED", "A later attempt on the host has its own outcome; ask for that bundle."
     NOT_ERASED = "NOT_ERASED", "The record says the medium was not erased; keep it in custody."
     INCONCLUSIVE = "INCONCLUSIVE", "The record does not say the medium was erased; keep it in custody."
     POLICY_UNMET = "POLICY_UNMET", "The certificate is genuine but weaker than the policy asks."

@@ -19,14 +19,19 @@
 10. No two checkpoints contradict each other, and each anchor is of this log and from before its document.
 11. The policy accepts what is left (`policy`), device class first; a failure is refused as what it is.
 
+A medium that was *destroyed* has no order, evidence, table or receipt: rules 1, 2, 10 and 11 hold, and
+12. two enrolled operators attest exactly what the outcome says, its claim is what people can attest, and
+    a summary, where one is there, names the outcome, or is older and says that the medium left (`destroyed`).
+13. Whatever a summary says left the host, left by two operators' decisions, which came along.
+
 "The evidence file" is `*.evidence.dsse.json`: subject[0] is the SHA-256 of its bytes, signature included, as
 `Envelope.write` wrote them and as the bundle carries them, so that cosign and sha256sum find the same file;
 `evidence_digest` is the SHA-256 of the payload inside, as every other "by digest".
 
 Not checked, because no evidence speaks of it: the provider's own words in `custody` (site, asset, tenant) and
-in `cryptographic_erase`. KNOWN GAPS: an outcome by *destroy* is refused as UNSUPPORTED; without a consistency
-proof an anchor is compared with a checkpoint of the same size only; without witnesses the operator could show
-others another log, which `Verified.cautions` says.
+in `cryptographic_erase`, and the words of a destroyed medium (model, capacity), which are the provider's own.
+KNOWN GAPS: without a consistency proof an anchor is compared with a checkpoint of the same size only
+(`logged`); without witnesses the operator could show others another log, which `Verified.cautions` says.
 Sources: certificates.md, 12; FORMATS.md, "Outcome", "Bundle"; DESIGN.md, "What is claimed".
 """
 
@@ -34,18 +39,16 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
-from dataclasses import dataclass
-from enum import StrEnum
-from typing import Generic
 
-from certificate import agreement, assurance, delivery, trust
+from certificate import agreement, assurance, delivery, departures, trust
 from certificate import envelope as dsse
 from certificate.bundle import Bundle, Document
 from certificate.delivery import Delivery, Obeyable
+from certificate.destroyed import verify_destruction
 from certificate.errors import Code, Untrusted
 from certificate.log import proof as log_proof
-from certificate.log.checkpoint import Checkpoint
-from certificate.log.entry import Entry, LogKind
+from certificate.log.entry import LogKind
+from certificate.logged import Logged, decisions_of, log_entry, open_logged, require_one_log
 from certificate.operators import enrolled_operators
 from certificate.policy import Checked, Policy
 from certificate.statements import (
@@ -55,69 +58,19 @@ from certificate.statements import (
     Evidence,
     Order,
     Outcome,
-    Purpose,
     Statement,
     Summary,
 )
 from certificate.statements import statement as statements
 from certificate.statements.evidence import MediumEvidence
-from certificate.statements.order import Anchor
 from certificate.statements.outcome import Claim, Validation
 from certificate.statements.people import DecisionKind
-from certificate.statements.statement import NOT_OBSERVED, PredicateT
+from certificate.statements.statement import NOT_OBSERVED
 from certificate.statements.vocabulary import Result, Role, Trigger, ValidationDecision
 from certificate.trust import TrustRoot
+from certificate.verified import NO_WITNESS, Check, Level, Verified, cautions_of
 
-NO_WITNESS = "no witness: the operator could show others another log"
-
-
-class Level(StrEnum):
-    """How far the proof reaches, each level including those before it; never one tick for all."""
-
-    SIGNED = "L1 signed"
-    LOGGED = "L2 logged"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Check:
-    """One thing that was verified, as a sentence."""
-
-    name: str
-    sentence: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class Verified:
-    """What a bundle proves under a trust root and a policy. Only `verify` makes one."""
-
-    claim: Claim
-    purpose: Purpose
-    outcome: Outcome
-    outcome_digest: str
-    outcome_seq: int
-    order: Order
-    evidence: Evidence
-    summary: Summary
-    checkpoint: Checkpoint
-    levels: tuple[Level, ...]
-    #: What the levels reached do not give.
-    cautions: tuple[str, ...]
-    checks: tuple[Check, ...]
-    policy_digest: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Logged(Generic[PredicateT]):
-    """A document whose signature and place in the log were verified."""
-
-    statement: Statement[PredicateT]
-    digest: str
-    seq: int
-    checkpoint: Checkpoint
-
-    @property
-    def predicate(self) -> PredicateT:
-        return self.statement.predicate
+__all__ = ["NO_WITNESS", "Check", "Level", "Verified", "verify"]
 
 
 def verify(bundle: Bundle, root: TrustRoot, policy: Policy) -> Verified:
@@ -129,7 +82,9 @@ def verify(bundle: Bundle, root: TrustRoot, policy: Policy) -> Verified:
     # 1. The chain of trust roots.
     _require_chain(bundle, root)
     # 2. The outcome: signed, logged.
-    outcome = _open_logged(bundle, Document.OUTCOME, bundle.outcome, Outcome, root)
+    outcome = open_logged(bundle, Document.OUTCOME, bundle.outcome, Outcome, root)
+    if outcome.predicate.destruction != "not_applicable":
+        return verify_destruction(bundle, outcome, outcome.predicate.destruction, root, policy)
     # 3. The order: one that its agent could obey, logged before the outcome.
     obeyable, ordered = _open_order(bundle, root, before_seq=outcome.seq)
     # 4. The evidence: this file, this payload, this boot.
@@ -145,7 +100,7 @@ def verify(bundle: Bundle, root: TrustRoot, policy: Policy) -> Verified:
     # 9. The allocation receipt.
     allocation = _open_allocation(bundle, outcome, root)
     # 10. Checkpoints and anchors.
-    _require_one_log(outcome, ordered, summary, allocation, root)
+    require_one_log((outcome, ordered, summary, allocation), root)
     # 11. The policy. A failure ends here, as what it is.
     schema_version = max(
         document.schema_version for document in (outcome.predicate, obeyable.order, evidence)
@@ -171,7 +126,7 @@ def verify(bundle: Bundle, root: TrustRoot, policy: Policy) -> Verified:
         summary=summary.predicate,
         checkpoint=outcome.checkpoint,
         levels=(Level.SIGNED, Level.LOGGED),
-        cautions=(NO_WITNESS,) if root.witnesses == "none" else (),
+        cautions=tuple(cautions_of(root, summary.predicate)),
         checks=tuple(_checks(outcome, ordered, entry, summary, allocation)),
         policy_digest=policy.digest(),
     )
@@ -191,47 +146,11 @@ def _require_chain(bundle: Bundle, root: TrustRoot) -> None:
         )
 
 
-def _open_logged(
-    bundle: Bundle, document: Document, text: str, kind: type[PredicateT], root: TrustRoot
-) -> _Logged[PredicateT]:
-    """The document, if it is signed for the place at which its proof shows it."""
-    data = text.encode()
-    proof_text = bundle.proof(document)
-    if proof_text is None:
-        raise Untrusted(Code.NOT_LOGGED, f"no proof that the {document.value} stands in the log")
-    proof = log_proof.read(proof_text)
-    statement, digest = root.open_statement(data, kind, seq=proof.index)
-    signer = _signer(statement)
-    entry = _entry(data, LogKind(document.value), keyid=signer, seq=proof.index)
-    return _Logged(
-        statement=statement, digest=digest, seq=proof.index, checkpoint=log_proof.check(entry, proof, root)
-    )
-
-
-def _signer(statement: Statement[PredicateT]) -> str:
-    """The fingerprint of the key that verified: `TrustRoot.open_statement` holds that it is the one named."""
-    predicate = statement.predicate
-    named = getattr(predicate, "issuer", None) or getattr(predicate, "signer", None)
-    if not isinstance(named, str):
-        raise Untrusted(Code.NOT_LOGGED, f"a {predicate.statement_name} names no signer")
-    return named
-
-
-def _entry(data: bytes, kind: LogKind, *, keyid: str, seq: int) -> bytes:
-    """The log entry of this document, made again from it: an entry that came along would prove nothing."""
-    envelope = dsse.read(data)
-    return Entry(
-        kind=kind,
-        pae_sha256=hashlib.sha256(envelope.pae).hexdigest(),
-        signature_sha256=hashlib.sha256(envelope.signature).hexdigest(),
-        keyid=keyid,
-        seq=seq,
-    ).write()
-
-
-def _open_order(bundle: Bundle, root: TrustRoot, *, before_seq: int) -> tuple[Obeyable, _Logged[Order]]:
+def _open_order(bundle: Bundle, root: TrustRoot, *, before_seq: int) -> tuple[Obeyable, Logged[Order]]:
     """Rule 3. Its life on the agent's clock is judged with the evidence, by `assurance`."""
-    ordered = _open_logged(bundle, Document.ORDER, bundle.order, Order, root)
+    if bundle.order is None or bundle.validation is None:
+        raise Untrusted(Code.INCOMPLETE_SET, "the order that the outcome names did not come along")
+    ordered = open_logged(bundle, Document.ORDER, bundle.order, Order, root)
     if ordered.seq >= before_seq:
         raise Untrusted(
             Code.NOT_LOGGED,
@@ -242,13 +161,13 @@ def _open_order(bundle: Bundle, root: TrustRoot, *, before_seq: int) -> tuple[Ob
     obeyable = delivery.obey(
         Delivery(
             order=data,
-            log_entry=_entry(data, LogKind.ORDER, keyid=ordered.predicate.signer, seq=ordered.seq),
+            log_entry=log_entry(data, LogKind.ORDER, keyid=ordered.predicate.signer, seq=ordered.seq),
             proof=proof.hashes,
             checkpoint=proof.checkpoint_note,
             validation=bundle.validation.encode(),
             approvals=tuple(text.encode() for text in bundle.approvals),
-            enrolments=_decisions(bundle, DecisionKind.ENROL),
-            decisions=_decisions(bundle, DecisionKind.DISPOSITION),
+            enrolments=decisions_of(bundle, DecisionKind.ENROL),
+            decisions=decisions_of(bundle, DecisionKind.DISPOSITION),
         ),
         trust=root,
         boot_id=ordered.predicate.boot_id,
@@ -259,19 +178,11 @@ def _open_order(bundle: Bundle, root: TrustRoot, *, before_seq: int) -> tuple[Ob
     return obeyable, ordered
 
 
-def _decisions(bundle: Bundle, kind: DecisionKind) -> tuple[bytes, ...]:
-    """The decisions of this kind: sorted unverified, verified by whoever uses them."""
-    found = [text.encode() for text in bundle.decisions]
-    return tuple(
-        data for data in found if statements.read(dsse.read(data).payload, Decision).predicate.kind is kind
-    )
-
-
 def _open_evidence(bundle: Bundle, statement: Statement[Outcome], order: Order, root: TrustRoot) -> Evidence:
     """Rule 4."""
     named = statement.predicate.evidence_digest
-    if named == "not_applicable":
-        raise Untrusted(Code.UNSUPPORTED, "a medium that was destroyed: this release verifies erasures only")
+    if bundle.evidence is None:
+        raise Untrusted(Code.INCOMPLETE_SET, "the evidence that the outcome names did not come along")
     data = bundle.evidence.encode()
     if statement.subject[0].digest.sha256 != hashlib.sha256(data).hexdigest():
         raise Untrusted(Code.SUBJECT_MISMATCH, "the outcome's first subject is another evidence file")
@@ -350,11 +261,14 @@ def _require_person(bundle: Bundle, said: Outcome, validation: Validation, root:
     data = next((each for each in found if dsse.read(each).payload_digest == validation.decided_by), None)
     if data is None:
         raise Untrusted(Code.INCOMPLETE_SET, "the decision that accepted the result did not come along")
-    operators = enrolled_operators(root, _decisions(bundle, DecisionKind.ENROL), validation.decided_at)
+    operators = enrolled_operators(root, decisions_of(bundle, DecisionKind.ENROL), validation.decided_at)
     decision = operators.open_statement(data, Decision)[0].predicate
     is_acceptance = decision.kind is DecisionKind.VALIDATE and decision.choice == ValidationDecision.ACCEPT
     if not is_acceptance or decision.on != said.evidence_digest:
         raise Untrusted(Code.SUBJECT_MISMATCH, "the decision named accepts something else")
+    # The person's own date decides who counted then; another one could let in a key that was still inert.
+    if decision.issued_at != validation.decided_at or validation.decided_at > said.issued_at:
+        raise Untrusted(Code.SUBJECT_MISMATCH, "the acceptance is dated otherwise than it was signed")
     if decision.operator in _approvers(bundle):
         raise Untrusted(
             Code.APPROVALS_MISSING, "who accepted the result had requested or approved the erasure"
@@ -372,66 +286,34 @@ def _approvers(bundle: Bundle) -> set[str]:
 
 
 def _open_summary(
-    bundle: Bundle, outcome: _Logged[Outcome], obeyable: Obeyable, root: TrustRoot
-) -> _Logged[Summary] | None:
+    bundle: Bundle, outcome: Logged[Outcome], obeyable: Obeyable, root: TrustRoot
+) -> Logged[Summary] | None:
     """Rule 8."""
     if bundle.summary is None:
         return None  # right for a failure only, and `verify` lets no other go on without one
-    summary = _open_logged(bundle, Document.SUMMARY, bundle.summary, Summary, root)
+    summary = open_logged(bundle, Document.SUMMARY, bundle.summary, Summary, root)
     said = summary.predicate
     agreement.require_of_order(said, obeyable)
     if summary.seq <= outcome.seq:
         raise Untrusted(Code.NOT_LOGGED, "the summary was logged before the outcome that it sums up")
     agreement.require_in_summary(outcome.predicate, outcome.digest, said)
+    departures.require_left(bundle, said, root)
     return summary
 
 
-def _open_allocation(
-    bundle: Bundle, outcome: _Logged[Outcome], root: TrustRoot
-) -> _Logged[Allocation] | None:
+def _open_allocation(bundle: Bundle, outcome: Logged[Outcome], root: TrustRoot) -> Logged[Allocation] | None:
     """Rule 9."""
     named = outcome.predicate.custody.allocation_ref
     if bundle.allocation is None:
         if named != NOT_OBSERVED:
             raise Untrusted(Code.INCOMPLETE_SET, "the outcome names an allocation receipt that is not here")
         return None
-    allocation = _open_logged(bundle, Document.ALLOCATION, bundle.allocation, Allocation, root)
+    allocation = open_logged(bundle, Document.ALLOCATION, bundle.allocation, Allocation, root)
     if allocation.digest != named:
         raise Untrusted(Code.SUBJECT_MISMATCH, "the outcome names another allocation receipt")
     if allocation.predicate.tenancy_ref != outcome.predicate.custody.tenancy_ref:
         raise Untrusted(Code.SUBJECT_MISMATCH, "the allocation receipt is another tenancy's")
     return allocation
-
-
-def _require_one_log(
-    outcome: _Logged[Outcome],
-    ordered: _Logged[Order],
-    summary: _Logged[Summary] | None,
-    allocation: _Logged[Allocation] | None,
-    root: TrustRoot,
-) -> None:
-    """Rule 10."""
-    roots: dict[int, bytes] = {}
-    for logged in (outcome, ordered, summary, allocation):
-        if logged is not None:
-            _require_root(roots, logged.checkpoint.size, logged.checkpoint.root)
-    anchored: list[tuple[Anchor, int]] = [
-        (ordered.predicate.anchor, ordered.seq),
-        (outcome.predicate.anchor, outcome.seq),
-    ]
-    if summary is not None:
-        anchored.append((summary.predicate.anchor, summary.seq))
-    for anchor, seq in anchored:
-        if anchor.origin != root.log.origin or anchor.size > seq:
-            raise Untrusted(
-                Code.CHECKPOINT_INVALID, f"entry {seq} is anchored in another log, or in its own future"
-            )
-        _require_root(roots, anchor.size, bytes.fromhex(anchor.root))
-
-
-def _require_root(roots: dict[int, bytes], size: int, found: bytes) -> None:
-    if roots.setdefault(size, found) != found:
-        raise Untrusted(Code.CHECKPOINT_INVALID, f"two roots are shown for the log of {size} entries")
 
 
 # --- what was verified, in words ----------------------------------------------------------------------------
@@ -445,11 +327,11 @@ def _people(order: Order) -> str:
 
 
 def _checks(
-    outcome: _Logged[Outcome],
-    ordered: _Logged[Order],
+    outcome: Logged[Outcome],
+    ordered: Logged[Order],
     entry: MediumEvidence,
-    summary: _Logged[Summary],
-    allocation: _Logged[Allocation] | None,
+    summary: Logged[Summary],
+    allocation: Logged[Allocation] | None,
 ) -> Iterable[Check]:
     said, order = outcome.predicate, ordered.predicate
     yield Check(name="outcome", sentence=f"signed by {said.issuer}, log entry {outcome.seq}")

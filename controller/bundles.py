@@ -17,17 +17,27 @@ from certificate import trust
 from certificate.bundle import MEDIA_TYPE, Bundle, Document, LogProof
 from certificate.errors import Refused
 from certificate.log.proof import Proof
-from certificate.statements import Order, Outcome
+from certificate.statements import Order, Outcome, Summary
 from certificate.statements import statement as statements
 from controller import tables
 from controller.errors import Code
+from controller.people.roster import enrolments_for
 from controller.people.travelling import with_order
-from controller.store import decisions, deprovisions, evidence, log_rows, orders, outcomes, tenancies
+from controller.store import (
+    decisions,
+    departures,
+    deprovisions,
+    evidence,
+    log_rows,
+    orders,
+    outcomes,
+    tenancies,
+)
 from controller.store.decisions import StoredDecision
 from controller.store.evidence import StoredEvidence
 from controller.store.log_rows import StoredCheckpoint
 from controller.store.orders import StoredOrder
-from controller.store.outcomes import StoredOutcome
+from controller.store.outcomes import StoredOutcome, StoredSummary
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,25 +61,27 @@ class Assembled:
 
     bundle: Bundle
     outcome: bytes
-    evidence: StoredEvidence
+    #: None for a destroyed medium.
+    evidence: StoredEvidence | None
 
     def files(self, name: str) -> dict[str, bytes]:
         """What a stranger is handed: the bundle, and its outcome and evidence for openssl or cosign."""
-        return {
-            f"{name}.bundle.json": self.bundle.write(),
-            f"{name}.dsse.json": self.outcome,
-            f"{name}.evidence.dsse.json": self.evidence.envelope,
-        }
+        files = {f"{name}.bundle.json": self.bundle.write(), f"{name}.dsse.json": self.outcome}
+        if self.evidence is not None:
+            files[f"{name}.evidence.dsse.json"] = self.evidence.envelope
+        return files
 
 
 def assemble(tx: Connection, stored: StoredOutcome, files: SignedFiles) -> Assembled:
     """The bundle of one issued outcome. Raises Refused: CERTIFICATE_NOT_READY while a part is missing or not
     logged, NOT_IN_STORE for a part that is gone.
     """
+    if statements.read(stored.payload, Outcome).predicate.destruction != "not_applicable":
+        return _assemble_destroyed(tx, stored, files)
     order, outcome_envelope, outcome_seq, seen, checkpoint = _parts(tx, stored)
-    summary = outcomes.summary_of(tx, stored.deprovision)
+    summary = outcomes.summary_of(tx, order.deprovision)
     summary_seq = None if summary is None else summary.log_seq
-    tenancy = deprovisions.load(tx, stored.deprovision).tenancy
+    tenancy = deprovisions.load(tx, order.deprovision).tenancy
     allocation = None if tenancy is None else tenancies.allocation_of(tx, tenancy)
     logged = {
         Document.OUTCOME: outcome_seq,
@@ -77,14 +89,10 @@ def assemble(tx: Connection, stored: StoredOutcome, files: SignedFiles) -> Assem
         Document.SUMMARY: summary_seq,
         Document.ALLOCATION: None if allocation is None else allocation.log_seq,
     }
-    accepted = _acceptance(tx, stored)
+    decided = (*_acceptance(tx, stored), *_departures(tx, summary))
     people = with_order(
-        tx,
-        trust.read(files.trust_root),
-        order,
-        validator=None if accepted is None else accepted.keyid,
+        tx, trust.read(files.trust_root), order, besides=(decision.keyid for decision in decided)
     )
-    decided = () if accepted is None else (accepted.envelope,)
     bundle = Bundle(
         format=MEDIA_TYPE,
         outcome=outcome_envelope.decode(),
@@ -94,7 +102,12 @@ def assemble(tx: Connection, stored: StoredOutcome, files: SignedFiles) -> Assem
         validation=files.table_named(_ordered(order).plan.validation_digest).decode(),
         approvals=tuple(envelope.decode() for envelope in people.approvals),
         decisions=tuple(
-            envelope.decode() for envelope in (*people.enrolments, *people.declarations, *decided)
+            envelope.decode()
+            for envelope in (
+                *people.enrolments,
+                *people.declarations,
+                *(decision.envelope for decision in decided),
+            )
         ),
         allocation=None if allocation is None else allocation.envelope.decode(),
         proofs=tuple(
@@ -107,11 +120,49 @@ def assemble(tx: Connection, stored: StoredOutcome, files: SignedFiles) -> Assem
     return Assembled(bundle=bundle, outcome=outcome_envelope, evidence=seen)
 
 
+def _assemble_destroyed(tx: Connection, stored: StoredOutcome, files: SignedFiles) -> Assembled:
+    """Of a medium that was destroyed: what two operators signed, and its host's summary if that names it."""
+    envelope, seq = _issued(stored)
+    checkpoint = _checkpoint_over(tx, stored, seq)
+    destruction = statements.read(stored.payload, Outcome).predicate.destruction
+    attesting = () if destruction == "not_applicable" else destruction.decisions
+    summary = _summary_naming(tx, stored)
+    decided = (*(decisions.load(tx, digest) for digest in attesting), *_departures(tx, summary))
+    enrolments = enrolments_for(tx, trust.read(files.trust_root), {each.keyid for each in decided})
+    logged = {Document.OUTCOME: seq, Document.SUMMARY: None if summary is None else summary.log_seq}
+    bundle = Bundle(
+        format=MEDIA_TYPE,
+        outcome=envelope.decode(),
+        summary=None if summary is None or summary.envelope is None else summary.envelope.decode(),
+        evidence=None,
+        order=None,
+        validation=None,
+        approvals=(),
+        decisions=tuple(each.decode() for each in (*enrolments, *(each.envelope for each in decided))),
+        allocation=None,
+        proofs=tuple(
+            LogProof(document=document, proof=_proof(tx, place, checkpoint))
+            for document, place in logged.items()
+            if place is not None
+        ),
+        trust_roots=(files.trust_root.decode(),),
+    )
+    return Assembled(bundle=bundle, outcome=envelope, evidence=None)
+
+
+def _summary_naming(tx: Connection, stored: StoredOutcome) -> StoredSummary | None:
+    """The host's summary, once it is logged, if it speaks of this medium."""
+    found = None if stored.deprovision is None else outcomes.summary_of(tx, stored.deprovision)
+    if found is None or found.envelope is None:
+        return None
+    media = statements.read(found.payload, Summary).predicate.media
+    return found if stored.medium in {each.commitment for each in media} else None
+
+
 def _parts(
     tx: Connection, stored: StoredOutcome
 ) -> tuple[StoredOrder, bytes, int, StoredEvidence, StoredCheckpoint]:
-    if stored.envelope is None or stored.log_seq is None:
-        raise Refused(Code.CERTIFICATE_NOT_READY, f"{stored.id} is not signed yet")
+    envelope, seq = _issued(stored)
     predicate = statements.read(stored.payload, Outcome).predicate
     if predicate.order == "not_applicable":
         raise Refused(Code.CERTIFICATE_NOT_READY, f"{stored.id} names no order")
@@ -119,18 +170,41 @@ def _parts(
     seen = evidence.of_order(tx, order.id)
     if seen is None:
         raise Refused(Code.CERTIFICATE_NOT_READY, f"the evidence for {order.id} is not here")
+    return order, envelope, seq, seen, _checkpoint_over(tx, stored, seq)
+
+
+def _issued(stored: StoredOutcome) -> tuple[bytes, int]:
+    if stored.envelope is None or stored.log_seq is None:
+        raise Refused(Code.CERTIFICATE_NOT_READY, f"{stored.id} is not signed yet")
+    return stored.envelope, stored.log_seq
+
+
+def _checkpoint_over(tx: Connection, stored: StoredOutcome, seq: int) -> StoredCheckpoint:
     checkpoint = log_rows.latest_checkpoint(tx)
-    if checkpoint is None or checkpoint.size <= stored.log_seq:
+    if checkpoint is None or checkpoint.size <= seq:
         raise Refused(Code.CERTIFICATE_NOT_READY, f"no checkpoint covers {stored.id} yet")
-    return order, stored.envelope, stored.log_seq, seen, checkpoint
+    return checkpoint
 
 
-def _acceptance(tx: Connection, stored: StoredOutcome) -> StoredDecision | None:
+def _acceptance(tx: Connection, stored: StoredOutcome) -> tuple[StoredDecision, ...]:
     """The decision of the person who accepted the result, where the outcome names one."""
     validation = statements.read(stored.payload, Outcome).predicate.validation
     if validation == "not_applicable" or validation.decided_by == "not_applicable":
-        return None
-    return decisions.load(tx, validation.decided_by)
+        return ()
+    return (decisions.load(tx, validation.decided_by),)
+
+
+def _departures(tx: Connection, stored: StoredSummary | None) -> tuple[StoredDecision, ...]:
+    """The decisions by which media left the host, as its summary names them: of both people each."""
+    if stored is None:
+        return ()
+    media = statements.read(stored.payload, Summary).predicate.media
+    left = [each.commitment for each in media if each.decision_digest != "not_applicable"]
+    return tuple(
+        decisions.load(tx, digest)
+        for commitment in left
+        for digest in departures.of_medium(tx, commitment).decisions
+    )
 
 
 def _ordered(order: StoredOrder) -> Order:

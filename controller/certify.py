@@ -6,8 +6,9 @@ Rules:
 2. An `erased` outcome contains the validation that accepted it; any other outcome has none.
 3. Nothing is copied from configuration into a fact: what neither the agent nor the provider's records saw is
    `not_observed`.
-4. A summary names every medium of the order, every one that left the host with this tenancy's data, and
-   every place besides drives; its claim is the worst of the order's media.
+4. A summary names every medium of the order, every one that left the host with this tenancy's data or under
+   this deprovision, each once, and every place besides drives; its claim is the worst of all of them, and one
+   that left unerased is `inconclusive` (decisions/0010).
 
 Pure: ids, nonces, times and digests are handed in. Signing, logging and storing are the effect's.
 """
@@ -19,19 +20,29 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from certificate import assurance, outcome_words
-from certificate.identifiers import OutcomeId
+from certificate import departures as certificate_departures
+from certificate.identifiers import DeprovisionId, OutcomeId
 from certificate.statements.evidence import Command, Evidence, Markers, MediumEvidence, Residue
 from certificate.statements.medium import Medium
 from certificate.statements.order import Anchor, Order
 from certificate.statements.outcome import (
     Claim,
     Custody,
+    Destruction,
     Outcome,
     Sanitization,
     Validation,
     Verification,
 )
-from certificate.statements.statement import NOT_OBSERVED, NotApplicable, Seen, Statement, make, subject
+from certificate.statements.statement import (
+    NOT_OBSERVED,
+    NotApplicable,
+    Purpose,
+    Seen,
+    Statement,
+    make,
+    subject,
+)
 from certificate.statements.summary import MediumSummary, Summary
 from certificate.statements.validation import ValidationTable
 from certificate.statements.vocabulary import (
@@ -69,6 +80,14 @@ class Verdict:
     def is_due(self) -> bool:
         """Whether its outcome may be signed now: `erased` only once accepted (FORMATS.md, "Outcome")."""
         return self.claim.result is not Result.ERASED or self.is_accepted
+
+
+@dataclass(frozen=True, kw_only=True)
+class Departed:
+    """A medium that left the host, and what may be said of it."""
+
+    entry: MediumSummary
+    claim: Claim
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,10 +129,11 @@ def make_outcome(
     evidence_file_digest: str,
     verdict: Verdict,
     custody: Custody,
+    supersedes: str | None,
     decided_at: datetime,
 ) -> Statement[Outcome]:
     """The record of this attempt on one medium. `evidence_file_digest`: SHA-256 of the `*.evidence.dsse.json`
-    file.
+    file; `supersedes`: of the payload of an earlier outcome on the same medium.
     """
     seen = _seen(order, evidence, verdict.commitment)
     predicate = Outcome(
@@ -127,7 +147,7 @@ def make_outcome(
         issuer=issue.issuer,
         issuer_seq=issue.issuer_seq,
         anchor=issue.anchor,
-        supersedes=NOT_APPLICABLE,
+        supersedes=supersedes or NOT_APPLICABLE,
         order=order.order,
         order_digest=order_digest,
         evidence_digest=evidence_digest,
@@ -154,19 +174,88 @@ def make_outcome(
     return make(predicate, subjects)
 
 
+def make_destroyed(
+    *,
+    outcome: OutcomeId,
+    issue: Issue,
+    purpose: Purpose,
+    deprovision: DeprovisionId | None,
+    host_commitment: str,
+    destruction: Destruction,
+    model: str | None,
+    capacity_bytes: int | None,
+    custody: Custody,
+    supersedes: str | None,
+) -> Statement[Outcome]:
+    """The record of a medium that left and was destroyed, as two operators attest. `model` and
+    `capacity_bytes`: the provider's own record, which nothing of ours has seen.
+    """
+    attested = destruction.attested
+    claim = certificate_departures.claim_of_destroy(attested)
+    predicate = Outcome(
+        schema_version=1,
+        purpose=purpose,
+        nonce=issue.nonce,
+        issued_at=issue.issued_at,
+        outcome=outcome,
+        deprovision=deprovision or NOT_APPLICABLE,
+        attempt=NOT_APPLICABLE,
+        issuer=issue.issuer,
+        issuer_seq=issue.issuer_seq,
+        anchor=issue.anchor,
+        supersedes=supersedes or NOT_APPLICABLE,
+        order=NOT_APPLICABLE,
+        order_digest=NOT_APPLICABLE,
+        evidence_digest=NOT_APPLICABLE,
+        destruction=destruction,
+        host_commitment=host_commitment,
+        medium=_never_opened(attested.medium, model=model, capacity_bytes=capacity_bytes),
+        media_kind=NOT_OBSERVED,
+        custody=custody,
+        destination=outcome_words.destination(claim),
+        claim=claim,
+        boot_trust=NOT_APPLICABLE,
+        observer=NOT_APPLICABLE,
+        agent_keyid=NOT_APPLICABLE,
+        attestation=NOT_OBSERVED,
+        sanitization=NOT_APPLICABLE,
+        cryptographic_erase=(),
+        verification=NOT_APPLICABLE,
+        validation=NOT_APPLICABLE,
+        gdpr_art28_3_g=Seen.YES,
+    )
+    return make(predicate, (subject("medium", attested.medium),))
+
+
+def _never_opened(commitment: str, *, model: str | None, capacity_bytes: int | None) -> Medium:
+    is_word = model is not None and 0 < len(model) <= 120 and model.isascii() and model.isprintable()
+    return Medium(
+        commitment=commitment,
+        transport=NOT_OBSERVED,
+        device_class=DeviceClass.NOT_OPENED,
+        manufacturer=NOT_OBSERVED,
+        model=model if model is not None and is_word else NOT_OBSERVED,
+        firmware=NOT_OBSERVED,
+        capacity_bytes=NOT_OBSERVED if capacity_bytes is None else capacity_bytes,
+        native_capacity_bytes=NOT_OBSERVED,
+        logical_block_bytes=NOT_OBSERVED,
+    )
+
+
 def make_summary(
     *,
     issue: Issue,
     order: Order,
-    order_digest: str,
+    order_digests: tuple[str, ...],
     evidence: Evidence,
     verdicts: tuple[Verdict, ...],
     outcome_digests: dict[str, str],
-    departed: tuple[MediumSummary, ...],
+    departed: tuple[Departed, ...],
     custody: Custody,
 ) -> Statement[Summary]:
-    """The record of one host. `outcome_digests`: medium commitment -> SHA-256 of its outcome's payload;
-    `departed`: media that left the host before this order, by a recorded decision.
+    """The record of one host. `order_digests`: of every attempt that may have touched it, this order's last;
+    `outcome_digests`: medium commitment -> SHA-256 of its outcome's payload; `departed`: media that left the
+    host before this order, by a recorded decision.
     """
     media = tuple(
         MediumSummary(
@@ -187,11 +276,11 @@ def make_summary(
         anchor=issue.anchor,
         host_commitment=order.host.commitment,
         custody=custody,
-        media=(*media, *departed),
+        media=(*media, *(each.entry for each in departed)),
         residue=_residue(evidence),
-        claim=assurance.worst(tuple(verdict.claim for verdict in verdicts)),
+        claim=assurance.worst((*(verdict.claim for verdict in verdicts), *(each.claim for each in departed))),
         ended_at=issue.issued_at,
-        order_digests=(order_digest,),
+        order_digests=order_digests,
     )
     return make(predicate, tuple(subject("outcome", digest) for digest in outcome_digests.values()))
 

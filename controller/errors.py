@@ -163,8 +163,8 @@ class Code(RefusalCode):
     )
     DRIVES_DIFFER = (
         "DRIVES_DIFFER",
-        "Compare the drives in the host with the expected ones and record a swap, never ignore it: a drive that "
-        "is dead or gone leaves the record by two operators (expunge media out HOST SERIAL), once it is out.",
+        "Compare the drives in the host with the expected ones and record a swap, never ignore it. A drive "
+        "that is dead or gone is taken out, then off the record (expunge media out HOST SERIAL).",
     )
     DRIVES_UNKNOWN = (
         "DRIVES_UNKNOWN",
@@ -173,8 +173,8 @@ class Code(RefusalCode):
     )
     DRIVES_REFUSED = (
         "DRIVES_REFUSED",
-        "See each drive's own refusal; take it out and into custody (expunge media out HOST SERIAL), or lower "
-        "the floor.",
+        "See each drive's own refusal; take it out and into custody (expunge media out HOST SERIAL), or "
+        "lower the floor.",
     )
     PLAN_MISSING = "PLAN_MISSING", "Make a plan from this boot's inventory."
     PLAN_OF_ANOTHER_BOOT = (

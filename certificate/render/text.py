@@ -107,7 +107,11 @@ def _what(verified: Verified, serial: str | None) -> Iterator[tuple[str, str]]:
     if serial is not None:
         yield "serial", f"{serial} (opened by the annex)"
     yield "host", f"{outcome.host_commitment[:16]}..., class of data {outcome.custody.data_class}"
-    yield "deprovision", f"{outcome.deprovision}, attempt {outcome.attempt}"
+    if outcome.attempt != "not_applicable":
+        yield "deprovision", f"{outcome.deprovision}, attempt {outcome.attempt}"
+    if outcome.destruction != "not_applicable":
+        attested = outcome.destruction.attested
+        yield "destroyed", f"{attested.destroyed_on}, {attested.method.value}"
     if outcome.sanitization != "not_applicable":
         done = outcome.sanitization.finished_at
         yield "finished", done if isinstance(done, str) else time_text(done)
@@ -118,7 +122,10 @@ def _claimed(verified: Verified) -> Iterator[tuple[str, str]]:
     yield "this medium", _claim_words(claim)
     if claim.technique != "not_applicable":
         yield "technique", TECHNIQUES[claim.technique]
-    yield "its host", f"{_claim_words(summary.claim)}; on record: {media_count(len(summary.media))}"
+    if summary is None:
+        yield "its host", "no summary: the medium left it under no deprovision, or before one ended"
+    else:
+        yield "its host", f"{_claim_words(summary.claim)}; on record: {media_count(len(summary.media))}"
 
 
 def _claim_words(claim: Claim) -> str:
@@ -130,10 +137,9 @@ def _claim_words(claim: Claim) -> str:
 def _known(verified: Verified) -> Iterator[tuple[str, str]]:
     claim, outcome = verified.claim, verified.outcome
     yield claim.grade.value, GRADES.get(claim.grade, "nothing is claimed")
-    entry = next(
-        each for each in verified.evidence.media if each.medium.commitment == outcome.medium.commitment
-    )
-    for command in entry.commands:
+    media = () if verified.evidence is None else verified.evidence.media
+    entry = next((each for each in media if each.medium.commitment == outcome.medium.commitment), None)
+    for command in () if entry is None else entry.commands:
         yield "command", f"{command.submission[:2]}h, completion {command.completion_status}h"
         yield (
             "status log",
@@ -147,6 +153,8 @@ def _known(verified: Verified) -> Iterator[tuple[str, str]]:
         )
     for reason in claim.reasons:
         yield "weaker by", reason
+    if outcome.boot_trust == "not_applicable":
+        return
     start = f"{outcome.boot_trust}, as the provider declares"
     yield "started from", f"{start}; observed {outcome.observer}"
 
@@ -154,9 +162,8 @@ def _known(verified: Verified) -> Iterator[tuple[str, str]]:
 def _not_covered(verified: Verified) -> Iterator[tuple[str, str]]:
     for limit in verified.claim.limits:
         yield "", limit
-    open_places = [
-        each.name.value for each in verified.summary.residue if each.state is ResidueState.NOT_COVERED
-    ]
+    residue = () if verified.summary is None else verified.summary.residue
+    open_places = [each.name.value for each in residue if each.state is ResidueState.NOT_COVERED]
     if open_places:
         yield "", f"Places of the host that were not covered: {', '.join(open_places)}."
 

@@ -20,6 +20,7 @@ from controller.api.host_records_documents import (
     ImportAsked,
     ImportDifference,
     MediaRegister,
+    MediumGone,
     MediumLeft,
 )
 from controller.api.lines import whole_seconds
@@ -29,8 +30,9 @@ from controller.records import custody, gaps, importing
 from controller.records.custody import Standing
 from controller.records.host_file import MAX_FILE_CHARACTERS, read_hosts
 from controller.records.importing import Difference
-from controller.store import departures, hosts
+from controller.store import departures, destructions, hosts, outcomes
 from controller.store.departures import Departure
+from controller.store.hosts import Drive
 
 #: A character takes four bytes at most, and its JSON escape six.
 MAX_BODY_BYTES = 6 * MAX_FILE_CHARACTERS
@@ -134,4 +136,24 @@ def _left(tx: Connection, program: Program, departure: Departure) -> MediumLeft:
         seal=words["seal"],
         place=words["place"],
         decisions=departure.decisions,
+        age_seconds=max(0, int((program.clock() - departure.left_at).total_seconds())),
+        destruction=_gone(tx, program, drive),
+    )
+
+
+def _gone(tx: Connection, program: Program, drive: Drive) -> MediumGone | None:
+    found = destructions.of_drive(tx, drive.id)
+    if found is None:
+        return None
+    words = destructions.words_of(tx, drive, master_key=program.keyring.private_text_key)
+    return MediumGone(
+        outcome=found.outcome,
+        is_logged=outcomes.load(tx, found.outcome).is_issued,
+        method=found.method.value,
+        destroyed_on=found.destroyed_on,
+        document_digest=found.document_digest,
+        by=words["destroyed_by"],
+        witness=words["destroyed_before"],
+        place=words["destroyed_where"],
+        decisions=found.decisions,
     )

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from certificate.identifiers import HostId
+from certificate.identifiers import HostId, OutcomeId
 from certificate.statements.statement import Count, Digest, UtcSeconds
 from controller.api.documents import AssetTag, Document
 from controller.records.host_file import MAX_FILE_CHARACTERS
@@ -63,10 +63,24 @@ class HostGaps(Document):
     hosts: tuple[HostGapsLine, ...]
 
 
+class MediumGone(Document):
+    """A drive that left and was destroyed, as two operators attest. Their words are null where forgotten."""
+
+    outcome: OutcomeId
+    is_logged: bool
+    method: str
+    destroyed_on: str
+    document_digest: Digest
+    by: str | None
+    witness: str | None
+    place: str | None
+    decisions: tuple[Digest, ...]
+
+
 class MediumLeft(Document):
     """A drive that left its host. What people said of it is null where it was forgotten."""
 
-    #: open | erased | untouched
+    #: open | erased | untouched | destroyed
     standing: str
     medium: Digest
     serial: str
@@ -74,6 +88,8 @@ class MediumLeft(Document):
     capacity_bytes: Count | None
     host: AssetTag
     left_at: UtcSeconds
+    #: Since it left.
+    age_seconds: Count
     #: Ids of tenancies whose data it may hold.
     tenancies: tuple[str, ...]
     #: Serial of the drive in its place.
@@ -84,6 +100,7 @@ class MediumLeft(Document):
     place: str | None
     #: Digests of the signed decisions.
     decisions: tuple[Digest, ...]
+    destruction: MediumGone | None
 
 
 class MediaRegister(Document):

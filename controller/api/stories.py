@@ -84,7 +84,7 @@ def certificate(
 
 def _files(name: str, assembled: Assembled, *, with_annex: bool) -> list[CertificateFile]:
     contents = assembled.files(name)
-    if with_annex:
+    if with_annex and assembled.evidence is not None:
         contents[f"{name}.annex.json"] = assembled.evidence.annex
     return [CertificateFile(name=name, content=content.decode()) for name, content in contents.items()]
 

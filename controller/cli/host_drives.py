@@ -9,6 +9,7 @@ import typer
 from certificate.statements.people import DecisionKind
 from controller.cli.command import application
 from controller.cli.deciding import decide
+from controller.cli.drive_leaving import drive_leaves
 from controller.cli.options import (
     ConfirmOption,
     HomeOption,
@@ -18,9 +19,6 @@ from controller.cli.options import (
     ReasonOption,
 )
 from controller.records.drive_text import read_drive
-
-#: What stands for the new drive where the bay stays empty (`people.acts.remove`).
-EMPTY_BAY = "none"
 
 app = application("What a host is expected to hold: accept a list, replace a drive.")
 
@@ -74,19 +72,12 @@ def replace(
             read_drive(new)
         except ValueError as error:
             raise typer.BadParameter(str(error), param_hint="--new") from None
-    return decide(
+    return drive_leaves(
+        asset_tag,
+        old,
+        in_its_place=new,
+        words=(by, why, seal, place),
         home=home,
-        kind=DecisionKind.REMOVE,
-        about={
-            "host": asset_tag,
-            "old": old,
-            "new": EMPTY_BAY if new is None else new,
-            "by": by,
-            "why": why,
-            "seal": seal,
-            "place": place,
-        },
-        reason=why,
         key=key,
         key_passphrase_fd=key_passphrase_fd,
         confirm=confirm,

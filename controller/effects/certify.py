@@ -18,11 +18,9 @@ from certificate.envelope import Envelope
 from certificate.identifiers import OutcomeId
 from certificate.statements.order import Anchor
 from certificate.statements.outcome import Custody
-from certificate.statements.statement import NOT_OBSERVED
-from certificate.statements.summary import MediumSummary
-from certificate.statements.vocabulary import Result, WhatBecame
+from certificate.statements.vocabulary import Result
 from certificate.verify import verify
-from controller import certify, checkpointing
+from controller import certify, checkpointing, destroying, whereabouts
 from controller.bundles import assemble
 from controller.case import Case
 from controller.certify import Verdict
@@ -31,18 +29,20 @@ from controller.home import write_durably
 from controller.intent import anchor
 from controller.program import NONCE_BYTES, Program
 from controller.records import custody
-from controller.records.custody import Standing
-from controller.store import departures, outcomes, tenancies
+from controller.store import orders, outcomes
+from controller.store.orders import FinalAnswer
 from controller.store.outcomes import StoredOutcome
 
 
 def perform(program: Program, case: Case) -> None:
     """Raises Refused where a document cannot be made or a bundle does not verify."""
+    destroying.issue_due(program)
     record = record_of(program, case)
     issued = tuple(_outcome(program, case, record, verdict) for verdict in record.verdicts if verdict.is_due)
     checkpointing.sign_due(program)
     if not all(verdict.is_accepted for verdict in record.verdicts):
-        _write_files(program, issued)
+        # One that says `erased` is a certificate only beside its host's summary.
+        _write_files(program, tuple(each for each in issued if each.result is not Result.ERASED))
         return
     _summary(program, case, record, issued)
     checkpointing.sign_due(program)
@@ -86,7 +86,8 @@ def _outcome(program: Program, case: Case, record: Record, verdict: Verdict) -> 
                 evidence_digest=record.stored_evidence.payload_digest,
                 evidence_file_digest=hashlib.sha256(record.stored_evidence.envelope).hexdigest(),
                 verdict=verdict,
-                custody=_custody(program, case),
+                custody=_custody(tx, program, case),
+                supersedes=_superseded(tx, verdict.commitment),
                 decided_at=issue.issued_at,
             )
             stored = outcomes.draft(
@@ -114,12 +115,14 @@ def _summary(program: Program, case: Case, record: Record, issued: tuple[StoredO
             statement = certify.make_summary(
                 issue=_issue(program, 0, anchor(tx, program)),
                 order=record.order,
-                order_digest=record.order_digest,
+                order_digests=_order_digests(tx, case, record),
                 evidence=record.evidence,
                 verdicts=record.verdicts,
                 outcome_digests={outcome.medium: outcome.payload_digest for outcome in issued},
-                departed=_departed(tx, case, {verdict.commitment for verdict in record.verdicts}),
-                custody=_custody(program, case),
+                departed=custody.departed(
+                    tx, case.deprovision, besides={verdict.commitment for verdict in record.verdicts}
+                ),
+                custody=_custody(tx, program, case),
             )
             stored = outcomes.draft_summary(tx, case.id, payload=statement.payload(), now=program.clock())
     if stored.is_issued:
@@ -127,27 +130,6 @@ def _summary(program: Program, case: Case, record: Record, issued: tuple[StoredO
     envelope = _signed(program, stored.payload)
     with program.store.transaction() as tx:
         outcomes.issue_summary(tx, case.id, envelope=envelope, now=program.clock())
-
-
-def _departed(tx: Connection, case: Case, ordered: set[str]) -> tuple[MediumSummary, ...]:
-    """Drives that left the host with data of this tenancy: each with the decision by which it left."""
-    left = [
-        departure
-        for departure in departures.all_departures(tx)
-        if case.deprovision.tenancy in departure.tenancies and departure.drive.host == case.host.id
-    ]
-    return tuple(
-        MediumSummary(
-            commitment=each.drive.commitment,
-            became=WhatBecame.OPEN_EXCEPTION
-            if custody.standing(tx, each) is Standing.OPEN
-            else WhatBecame.REMOVED,
-            outcome_digest="not_applicable",
-            decision_digest=each.decisions[0],
-        )
-        for each in left
-        if each.drive.commitment not in ordered
-    )
 
 
 def _signed(program: Program, payload: bytes) -> Envelope:
@@ -164,19 +146,23 @@ def _issue(program: Program, number: int, at: Anchor) -> certify.Issue:
     )
 
 
-def _custody(program: Program, case: Case) -> Custody:
-    """Where the medium was let, as pseudonyms; what the record does not say is not observed."""
-    own = case.own_tenancy
-    with program.store.snapshot() as tx:
-        allocation = None if own is None else tenancies.allocation_of(tx, own.id)
-    names = program.pseudonyms
-    return Custody(
-        site_ref=names.place(case.host.site),
-        asset_ref=names.place(case.host.asset_tag),
-        tenant_ref=case.host.customer_ref or "not_applicable",
-        subscription_ref="not_applicable" if own is None else own.subscription_ref,
-        tenancy_ref="not_applicable" if own is None else own.tenancy_ref,
-        allocation_ref=NOT_OBSERVED if allocation is None else allocation.payload_digest,
-        media_source=NOT_OBSERVED,
-        data_class=case.deprovision.data_class,
+def _custody(tx: Connection, program: Program, case: Case) -> Custody:
+    return whereabouts.custody_of(
+        tx, program, case.host, case.own_tenancy, data_class=case.deprovision.data_class
     )
+
+
+def _superseded(tx: Connection, medium: str) -> str | None:
+    """The newest outcome on this very medium before this one, of an earlier attempt or tenancy."""
+    issued = [each.payload_digest for each in outcomes.of_drive(tx, medium) if each.is_issued]
+    return issued[-1] if issued else None
+
+
+def _order_digests(tx: Connection, case: Case, record: Record) -> tuple[str, ...]:
+    """Of every attempt that may have begun something; this one's last."""
+    earlier = [
+        order.payload_digest
+        for order in orders.of_deprovision(tx, case.id)
+        if order.dispatched_at is not None and order.answer is not FinalAnswer.ABSENT
+    ]
+    return (*(digest for digest in earlier if digest != record.order_digest), record.order_digest)

@@ -33,7 +33,7 @@ from certificate.statements import Decision
 from certificate.statements import statement as statements
 from certificate.statements.people import DecisionKind
 from certificate.statements.statement import PredicateT, Purpose, Statement
-from controller import checkpointing
+from controller import checkpointing, destroying
 from controller.errors import Code
 from controller.people.act import About, Act, Matter, Signed
 from controller.people.acts import ACTS
@@ -117,6 +117,8 @@ def take(
     act.look(program, about)
     with program.store.transaction() as tx:
         taken = _take(tx, program, act, about, envelope)
+    if kind is DecisionKind.DESTROY:
+        destroying.issue_due(program)
     if kind not in WHILE_NOT_CURRENT:
         # What was decided may stand in the log (a revocation); its checkpoint is signed outside.
         checkpointing.sign_due(program)

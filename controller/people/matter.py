@@ -17,8 +17,12 @@ from typing import Any
 
 import rfc8785
 
+from certificate.errors import Refused
 from certificate.keys import PublicKey
+from certificate.statements.outcome import Attested
 from certificate.statements.people import DecisionKind
+from certificate.statements.vocabulary import DestroyMethod
+from controller.errors import Code
 
 #: What is asked about: a host's asset tag, the number of a hold. Short text, named by each act.
 About = Mapping[str, str]
@@ -53,10 +57,13 @@ class Matter:
     @property
     def on(self) -> str:
         """SHA-256 hex: of the key's 32 bytes where a key is decided on (`certificate.operators` holds that),
-        of the document where one is named, else of everything shown.
+        of the document where one is named, of what is attested where a medium was destroyed, else of
+        everything shown. Raises Refused as `attested`.
         """
         if self.key is not None:
             return hashlib.sha256(self.key.raw).hexdigest()
+        if self.kind is DecisionKind.DESTROY:
+            return self.attested().canonical_digest()
         return self.named_digest or hashlib.sha256(self.shown()).hexdigest()
 
     @property
@@ -67,6 +74,24 @@ class Matter:
         if self.named_digest is None or self.document_digest is not None:
             return self.document_digest
         return hashlib.sha256(self.shown()).hexdigest()
+
+    def attested(self) -> Attested:
+        """What people attest of a destroyed medium, taken from what they are shown, so that a stranger can
+        hold the decision to it without being shown the rest. Facts hold ids of 128 random bits, so that
+        nobody guesses the rest from `shown_digest`. Raises Refused(DECISION_MISMATCH).
+        """
+        drive = self.facts.get("drive")
+        try:
+            return Attested(
+                medium=drive["medium"] if isinstance(drive, Mapping) else "",
+                method=DestroyMethod(self.choice),
+                destroyed_on=self.facts.get("destroyed_on", ""),
+                document_digest=self.document_digest or "",
+                shown_digest=hashlib.sha256(self.shown()).hexdigest(),
+            )
+        except (KeyError, ValueError) as error:
+            reason = f"this attests no destruction: {error}"
+            raise Refused(Code.DECISION_MISMATCH, reason.partition("\n")[0]) from None
 
     def shown(self) -> bytes:
         """RFC 8785 bytes of what people read."""

@@ -7,6 +7,7 @@ agent would refuse the order anyway.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from sqlalchemy import Connection
@@ -33,15 +34,13 @@ class Travelling:
 
 
 def with_order(
-    tx: Connection, trust: TrustRoot, order: StoredOrder, *, validator: str | None = None
+    tx: Connection, trust: TrustRoot, order: StoredOrder, *, besides: Iterable[str] = ()
 ) -> Travelling:
-    """`validator`: the fingerprint of a person who accepted the result, for a bundle. Raises
-    Refused(NOT_IN_STORE) where a statement that the basis names is gone.
+    """`besides`: fingerprints of others whose decisions stand in a bundle. Raises Refused(NOT_IN_STORE) where
+    a statement that the basis names is gone.
     """
     basis = statements.read(dsse.read(order.envelope).payload, Order).predicate.basis
-    people = {reference.keyid for reference in (*basis.approvals, *basis.decisions)}
-    if validator is not None:
-        people.add(validator)
+    people = {reference.keyid for reference in (*basis.approvals, *basis.decisions)} | set(besides)
     return Travelling(
         approvals=tuple(_approval(tx, reference.digest) for reference in basis.approvals),
         enrolments=enrolments_for(tx, trust, people),

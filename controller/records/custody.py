@@ -3,7 +3,11 @@
 Rules: no drive leaves or joins a host while an order for it may still act, or its papers are not finished;
 every tenancy that began on the host may have written to it, unless the host was released from that tenancy
 since: only a release means that all of its media were erased. A drive that a tenancy touched is an open
-exception until an accepted, logged outcome of the last of them says that this very medium was erased.
+exception until an accepted, logged outcome of the last of them says that this very medium was erased, or two
+operators attest that it was destroyed.
+
+A deprovision answers for every drive that left its host with its tenancy's data, and for every one that left
+while it ran, whoever's data was on it: the summary of its host names each of them once (decisions/0010).
 """
 
 from __future__ import annotations
@@ -13,17 +17,33 @@ from enum import StrEnum
 
 from sqlalchemy import Connection
 
+from certificate import departures as certificate_departures
 from certificate.errors import Refused
 from certificate.identifiers import HostId, TenancyId
-from certificate.statements.vocabulary import Result
+from certificate.statements import Outcome
+from certificate.statements import statement as statements
+from certificate.statements.outcome import Claim
+from certificate.statements.summary import MediumSummary
+from certificate.statements.vocabulary import Result, WhatBecame
+from controller.certify import Departed
 from controller.deadlines import ACKNOWLEDGEMENT_LIFE, DRIFT
 from controller.errors import Code
 from controller.facts import Disposition
 from controller.states import State
-from controller.store import deprovisions, hosts, journal, orders, outcomes, tenancies
+from controller.store import (
+    departures,
+    deprovisions,
+    destructions,
+    hosts,
+    journal,
+    orders,
+    outcomes,
+    tenancies,
+)
 from controller.store.departures import Departure
 from controller.store.deprovisions import Deprovision
 from controller.store.hosts import Drive, DriveBasis
+from controller.store.outcomes import StoredOutcome
 
 #: Signed, on its way, or not all of its papers signed.
 _IN_ORDER = frozenset({State.INTENDED, State.ERASING, State.VERIFIED, State.VALIDATED, State.CERTIFIED})
@@ -32,6 +52,8 @@ _IN_ORDER = frozenset({State.INTENDED, State.ERASING, State.VERIFIED, State.VALI
 class Standing(StrEnum):
     """What is known of a drive that left."""
 
+    #: Two operators attest it (`store.destructions`).
+    DESTROYED = "destroyed"
     #: It left unerased, and nobody recorded what became of it.
     OPEN = "open"
     ERASED = "erased"
@@ -92,6 +114,70 @@ def is_erased(tx: Connection, drive: Drive, touched: tuple[TenancyId, ...]) -> b
 
 def standing(tx: Connection, departure: Departure) -> Standing:
     """What is known of this departure now."""
+    if destructions.of_drive(tx, departure.drive.id) is not None:
+        return Standing.DESTROYED
     if not departure.tenancies:
         return Standing.UNTOUCHED
     return Standing.ERASED if is_erased(tx, departure.drive, departure.tenancies) else Standing.OPEN
+
+
+def departed(tx: Connection, row: Deprovision, *, besides: set[str]) -> tuple[Departed, ...]:
+    """The drives that left and for which this deprovision answers, without the media named in `besides`."""
+    return tuple(
+        _departed(tx, row, departure)
+        for departure in departures.all_departures(tx)
+        if departure.drive.commitment not in besides and _answers_for(row, departure)
+    )
+
+
+def deprovision_of(tx: Connection, departure: Departure) -> Deprovision | None:
+    """The newest deprovision that answers for this drive; None where none was begun or all were cancelled."""
+    answering = [
+        row
+        for row in deprovisions.of_host(tx, departure.drive.host)
+        if row.state is not State.CANCELLED and _answers_for(row, departure)
+    ]
+    return answering[-1] if answering else None
+
+
+def _answers_for(row: Deprovision, departure: Departure) -> bool:
+    if departure.drive.host != row.host:
+        return False
+    has_ended = row.state.is_terminal and row.entered_at < departure.left_at
+    left_meanwhile = row.created_at <= departure.left_at and not has_ended
+    return row.tenancy in departure.tenancies or left_meanwhile
+
+
+def _departed(tx: Connection, row: Deprovision, departure: Departure) -> Departed:
+    issued = [each for each in outcomes.of_drive(tx, departure.drive.commitment) if each.is_issued]
+    newest = issued[-1] if issued else None
+    destroyed = destructions.of_drive(tx, departure.drive.id)
+    if destroyed is not None and (attested := outcomes.load(tx, destroyed.outcome)).is_issued:
+        return _entry(departure, WhatBecame.DESTROYED, attested, _claim(attested))
+    is_ours = newest is not None and newest.deprovision == row.id
+    if newest is not None and newest.result is Result.ERASED and (is_ours or _was_erased(tx, departure)):
+        return _entry(departure, WhatBecame.REMOVED, newest, _claim(newest))
+    tried = newest if is_ours else None
+    return _entry(
+        departure, WhatBecame.OPEN_EXCEPTION, tried, certificate_departures.claim_of_open_exception()
+    )
+
+
+def _was_erased(tx: Connection, departure: Departure) -> bool:
+    return is_erased(tx, departure.drive, departure.tenancies)
+
+
+def _entry(departure: Departure, became: WhatBecame, outcome: StoredOutcome | None, claim: Claim) -> Departed:
+    return Departed(
+        entry=MediumSummary(
+            commitment=departure.drive.commitment,
+            became=became,
+            outcome_digest="not_applicable" if outcome is None else outcome.payload_digest,
+            decision_digest=departure.decisions[0],
+        ),
+        claim=claim,
+    )
+
+
+def _claim(outcome: StoredOutcome) -> Claim:
+    return statements.read(outcome.payload, Outcome).predicate.claim

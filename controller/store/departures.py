@@ -11,9 +11,10 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 import rfc8785
-from sqlalchemy import Column, Connection, ForeignKey, Table, insert, select
+from sqlalchemy import Column, Connection, ForeignKey, Row, Table, insert, select
 
 from certificate.errors import Refused
 from certificate.identifiers import DriveId, HostId, TenancyId
@@ -117,15 +118,25 @@ def register(
 def all_departures(tx: Connection) -> tuple[Departure, ...]:
     """Every drive that left, the newest first."""
     query = select(media_departure).order_by(media_departure.c.left_at.desc(), media_departure.c.drive)
-    return tuple(
-        Departure(
-            drive=hosts.load_drive(tx, row.drive),
-            left_at=row.left_at,
-            tenancies=tuple(TenancyId.parse(each) for each in row.tenancies),
-            decisions=tuple(row.decisions),
-            replaced_by=row.replaced_by,
-        )
-        for row in tx.execute(query)
+    return tuple(_departure(tx, row) for row in tx.execute(query))
+
+
+def of_medium(tx: Connection, commitment: str) -> Departure:
+    """How this medium left. Raises Refused(NOT_IN_STORE) where it never did."""
+    query = select(media_departure).join(hosts.drive, hosts.drive.c.id == media_departure.c.drive)
+    row = tx.execute(query.where(hosts.drive.c.commitment == commitment)).one_or_none()
+    if row is None:
+        raise Refused(Code.NOT_IN_STORE, f"medium {commitment[:16]} did not leave its host")
+    return _departure(tx, row)
+
+
+def _departure(tx: Connection, row: Row[Any]) -> Departure:
+    return Departure(
+        drive=hosts.load_drive(tx, row.drive),
+        left_at=row.left_at,
+        tenancies=tuple(TenancyId.parse(each) for each in row.tenancies),
+        decisions=tuple(row.decisions),
+        replaced_by=row.replaced_by,
     )
 
 

@@ -1,5 +1,8 @@
 """Outcomes and summaries: what is certified, drafted once and logged once.
 
+A medium that was destroyed has its outcome under no attempt, and perhaps under no deprovision
+(`destructions` holds that there is one).
+
 Rules: the exact payload is stored first (`draft`), signed outside, and logged with `issue`; signing stored
 bytes again gives the same signature, so a crash between the two repeats harmlessly. One outcome an (attempt,
 medium), one summary a deprovision: a second, different draft is refused. The issuer's outcomes are numbered
@@ -53,9 +56,9 @@ outcome = Table(
         "deprovision",
         IdentifierType(DeprovisionId),
         ForeignKey(deprovisions.deprovision.c.id),
-        nullable=False,
+        nullable=True,
     ),
-    Column("attempt", Integer, nullable=False),
+    Column("attempt", Integer, nullable=True),
     digest_column("medium"),
     Column("issuer_seq", BigInteger, nullable=False, unique=True),
     Column("result", one_of(Result, "result"), nullable=False),
@@ -93,8 +96,9 @@ class StoredOutcome:
     """The record of one attempt on one medium."""
 
     id: OutcomeId
-    deprovision: DeprovisionId
-    attempt: int
+    deprovision: DeprovisionId | None
+    #: None for a destroyed medium.
+    attempt: int | None
     #: Commitment of the medium.
     medium: str
     #: From 1, without gaps.
@@ -143,8 +147,8 @@ def draft(
     tx: Connection,
     *,
     id: OutcomeId,
-    deprovision: DeprovisionId,
-    attempt: int,
+    deprovision: DeprovisionId | None,
+    attempt: int | None,
     medium: str,
     issuer_seq: int,
     result: Result,
@@ -154,7 +158,7 @@ def draft(
     """Fixes the outcome's bytes. Look for one with `of_medium` first: a second draft is refused
     (ALREADY_STORED), and a number that is not the next one is LostRace.
     """
-    if of_medium(tx, deprovision, attempt=attempt, medium=medium) is not None:
+    if any((each.deprovision, each.attempt) == (deprovision, attempt) for each in of_drive(tx, medium)):
         raise Refused(
             Code.ALREADY_STORED, f"attempt {attempt} on that medium of {deprovision} has its outcome"
         )
@@ -212,6 +216,12 @@ def of_medium(
     where = (outcome.c.deprovision == deprovision) & (outcome.c.attempt == attempt)
     row = tx.execute(select(outcome).where(where & (outcome.c.medium == medium))).one_or_none()
     return None if row is None else _outcome(row)
+
+
+def of_drive(tx: Connection, medium: str) -> tuple[StoredOutcome, ...]:
+    """All over this medium, in any attempt of any deprovision, and by destroy; in the issuer's order."""
+    query = select(outcome).where(outcome.c.medium == medium).order_by(outcome.c.issuer_seq)
+    return tuple(_outcome(row) for row in tx.execute(query))
 
 
 def of_deprovision(tx: Connection, deprovision: DeprovisionId) -> tuple[StoredOutcome, ...]:

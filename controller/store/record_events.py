@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from certificate.identifiers import DriveId, HostId
+from certificate.identifiers import DriveId, HostId, OutcomeId
 from controller.store.events import Event
 
 
@@ -55,6 +55,18 @@ class DriveLeft(Event):
     host: HostId
     drive: DriveId
     commitment: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class MediumDestroyed(Event):
+    """Two operators attest that a drive that left was destroyed; where and by whom is private text."""
+
+    kind = "medium-destroyed"
+    drive: DriveId
+    outcome: OutcomeId
+    method: StrEnum
+    document_digest: str
+    record_digest: str
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -70,6 +70,7 @@ class Case:
             evidence_file_digest="3" * 64,
             verdict=verdict,
             custody=self.custody,
+            supersedes=None,
             decided_at=NOW,
         )
         assert [each.digest.sha256 for each in made.subject] == ["3" * 64, verdict.commitment]
@@ -81,7 +82,7 @@ class Case:
         made = certify.make_summary(
             issue=self.issue,
             order=self.order,
-            order_digest="1" * 64,
+            order_digests=("1" * 64,),
             evidence=self.evidence,
             verdicts=verdicts,
             outcome_digests=digests,

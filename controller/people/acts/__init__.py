@@ -2,6 +2,7 @@
 
 from certificate.statements.people import DecisionKind
 from controller.people.act import Act
+from controller.people.acts.destroy_medium import DestroyMedium
 from controller.people.acts.disposition import Declare
 from controller.people.acts.drives import AcceptDrives
 from controller.people.acts.enrol import Enrol
@@ -28,6 +29,7 @@ ACTS: dict[DecisionKind, Act] = {
     DecisionKind.THAW: Thaw(),
     DecisionKind.DRIVES: AcceptDrives(),
     DecisionKind.REMOVE: RemoveDrive(),
+    DecisionKind.DESTROY: DestroyMedium(),
     DecisionKind.IMPORT: ImportHosts(),
     DecisionKind.WIPE: Wipe(),
     DecisionKind.EXIT: Leave(),

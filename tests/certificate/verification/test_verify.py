@@ -405,7 +405,8 @@ def by_person(story: Story, tools: dict[str, Any], **changes: Any) -> Story:
     decision = tools["make_decision"](operator, **(fields | changes))
     story.decisions = (decision,)
     person = {"validated_by": operator.public.keyid, "role": "operator"}
-    return story.said("validation", accepted(story, decided_by=decision.payload_digest, **person))
+    dated = {"decided_at": (fields | changes)["issued_at"]}
+    return story.said("validation", accepted(story, decided_by=decision.payload_digest, **person, **dated))
 
 
 def test_a_person_may_accept_what_the_table_escalates(story: Story, tools: dict[str, Any]) -> None:
@@ -539,7 +540,7 @@ def test_a_summary_logged_before_its_outcome_sums_up_nothing(story: Story) -> No
         ("media.0.outcome_digest", "00" * 32, Code.SUBJECT_MISMATCH),
         ("media", lambda media: media * 2, Code.SUBJECT_MISMATCH),
         ("media.0.became", "not_erased", Code.EVIDENCE_MISMATCH),
-        ("media.0.became", "removed", Code.EVIDENCE_MISMATCH),
+        ("media.0.became", "removed", Code.ATTESTATION_MISSING),
         ("claim.grade", "device-attested", Code.EVIDENCE_MISMATCH),
         ("anchor.size", 999, Code.CHECKPOINT_INVALID),
     ],

@@ -1,0 +1,170 @@
+"""Departures: media that left their host, what two operators signed of them, and what may be claimed of it.
+
+Rules:
+1. A medium that left, left by two different operators: both decided `remove` on the same matter, whose
+   `document_digest` is the medium's commitment; a summary names one of the two, and both come along.
+2. A medium that was destroyed, is so as two different operators attest: both decided `destroy`, chose the
+   same method, name the destroyer's document, and signed the digest of exactly the `Attested` that the
+   outcome contains, which names the medium and the day. The outcome names both, and no decision besides.
+3. Who signed was enrolled and active when signing, and signed before the document that names it.
+4. The claim of a destruction is `erased` by method *destroy*, and its grade is what it is: people say so. No
+   device said anything, so neither technique nor evidence stands beside it.
+5. A medium that left with data nobody erased is `inconclusive`: for its host (decisions/0010).
+
+Pure. Sources: NIST SP 800-88r2, 3.1.3 (destroy);
+FORMATS.md, "Outcome"; DESIGN.md, "One deprovision".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Final
+
+from certificate import envelope as dsse
+from certificate.assurance import COPIES_LIMIT
+from certificate.bundle import Bundle
+from certificate.errors import Code, Untrusted
+from certificate.logged import decisions_of
+from certificate.operators import enrolled_operators
+from certificate.statements import Decision, Outcome, Summary
+from certificate.statements import statement as statements
+from certificate.statements.outcome import Attested, Claim, Destruction
+from certificate.statements.people import DecisionKind
+from certificate.statements.summary import MediumSummary
+from certificate.statements.vocabulary import Grade, Method, Result, WhatBecame
+from certificate.trust import TrustRoot
+
+#: DESIGN.md: by two people.
+LEFT_BY = 2
+#: Why a host with an open exception is not erased.
+LEFT_UNERASED: Final = "LEFT_UNERASED"
+PEOPLE_LIMIT: Final = "People say that the medium was destroyed: no device said anything."
+IDENTITY_LIMIT: Final = "That the destroyed drive was this medium rests on what the operators read off it."
+LEFT_LIMIT: Final = "A medium left the host before anybody erased it; what is on it, nobody here can say."
+
+_HAVE_LEFT: Final = (WhatBecame.REMOVED, WhatBecame.DESTROYED, WhatBecame.OPEN_EXCEPTION)
+
+
+def claim_of_destroy(attested: Attested) -> Claim:
+    """What may be claimed of a medium that two operators attest to be destroyed (rule 4)."""
+    return Claim(
+        result=Result.ERASED,
+        method=Method.DESTROY,
+        technique="not_applicable",
+        grade=Grade.OPERATOR_ATTESTED,
+        reasons=(),
+        limits=(
+            PEOPLE_LIMIT,
+            IDENTITY_LIMIT,
+            f"The method was to {attested.method.value}; the size of what is left is not known here.",
+            COPIES_LIMIT,
+        ),
+    )
+
+
+def claim_of_open_exception() -> Claim:
+    """What a medium that left unerased allows to be said of its host (rule 5)."""
+    return Claim(
+        result=Result.INCONCLUSIVE,
+        method=Method.NONE,
+        technique="not_applicable",
+        grade=Grade.NONE,
+        reasons=(LEFT_UNERASED,),
+        limits=(LEFT_LIMIT,),
+    )
+
+
+def require_destruction(
+    said: Outcome,
+    destruction: Destruction,
+    *,
+    decisions: Sequence[bytes],
+    enrolments: Sequence[bytes],
+    root: TrustRoot,
+) -> None:
+    """Rule 2. `decisions`: envelopes of kind destroy, as they came. Raises Untrusted: SUBJECT_MISMATCH,
+    INCOMPLETE_SET, ATTESTATION_MISSING, EVIDENCE_MISMATCH, and the codes of `Operators.open_statement`.
+    """
+    attested = destruction.attested
+    if attested.medium != said.medium.commitment:
+        raise Untrusted(Code.SUBJECT_MISMATCH, "what the operators attest is of another medium")
+    if list(destruction.decisions) != sorted(set(destruction.decisions)):
+        raise Untrusted(Code.ATTESTATION_MISSING, "one decision is named twice")
+    opened = [
+        _opened(_named(decisions, digest), enrolments, root, before=said.issued_at)
+        for digest in destruction.decisions
+    ]
+    expected = (attested.canonical_digest(), attested.method.value, attested.document_digest)
+    for decision in opened:
+        if (decision.on, decision.choice, decision.document_digest) != expected:
+            raise Untrusted(Code.SUBJECT_MISMATCH, f"{decision.operator} attested something else")
+    _require_people(opened, "attest the destruction")
+    if said.claim != claim_of_destroy(attested):
+        raise Untrusted(Code.EVIDENCE_MISMATCH, "the outcome claims more than people can attest")
+
+
+def require_left(bundle: Bundle, summary: Summary, root: TrustRoot) -> None:
+    """Rule 1, for each medium that the summary says left. Raises Untrusted: INCOMPLETE_SET, SUBJECT_MISMATCH,
+    ATTESTATION_MISSING, and as `Operators.open_statement`.
+    """
+    decisions = decisions_of(bundle, DecisionKind.REMOVE)
+    enrolments = decisions_of(bundle, DecisionKind.ENROL)
+    for entry in summary.media:
+        if entry.became in _HAVE_LEFT:
+            _require_removed(entry, summary, decisions, enrolments, root)
+        elif entry.decision_digest != "not_applicable":
+            raise Untrusted(Code.SUBJECT_MISMATCH, f"a medium that {entry.became.value} is said to have left")
+
+
+def left_unerased(summary: Summary) -> int:
+    """How many media of the host left it unerased and stand open."""
+    return sum(each.became is WhatBecame.OPEN_EXCEPTION for each in summary.media)
+
+
+def _require_removed(
+    entry: MediumSummary,
+    summary: Summary,
+    decisions: Sequence[bytes],
+    enrolments: Sequence[bytes],
+    root: TrustRoot,
+) -> None:
+    if entry.decision_digest == "not_applicable":
+        raise Untrusted(Code.ATTESTATION_MISSING, "a medium left, and nobody decided it")
+    first = _opened(_named(decisions, entry.decision_digest), enrolments, root, before=summary.issued_at)
+    if first.document_digest != entry.commitment:
+        raise Untrusted(Code.SUBJECT_MISMATCH, "the decision by which a medium left is of another medium")
+    same = [first]
+    for data in decisions:
+        other = statements.read(dsse.read(data).payload, Decision).predicate
+        is_other_person = other.operator != first.operator
+        if is_other_person and _matter(other) == _matter(first):
+            same.append(_opened(data, enrolments, root, before=summary.issued_at))
+    _require_people(same, "took the medium out")
+
+
+def _matter(decision: Decision) -> tuple[str, str, str]:
+    return decision.on, decision.choice, decision.document_digest
+
+
+def _named(decisions: Sequence[bytes], digest: str) -> bytes:
+    found = next((data for data in decisions if dsse.read(data).payload_digest == digest), None)
+    if found is None:
+        raise Untrusted(Code.INCOMPLETE_SET, f"the decision {digest[:16]}... did not come along")
+    return found
+
+
+def _opened(data: bytes, enrolments: Sequence[bytes], root: TrustRoot, *, before: datetime) -> Decision:
+    """Rule 3."""
+    signed_at = statements.read(dsse.read(data).payload, Decision).predicate.issued_at
+    operators = enrolled_operators(root, enrolments, signed_at)
+    decision = operators.open_statement(data, Decision)[0].predicate
+    if max(decision.issued_at, decision.effective_at) > before:
+        raise Untrusted(Code.ATTESTATION_MISSING, f"the decision of {decision.operator} came later")
+    return decision
+
+
+def _require_people(decisions: Sequence[Decision], did: str) -> None:
+    people = {decision.operator for decision in decisions}
+    if len(people) < LEFT_BY:
+        raise Untrusted(Code.ATTESTATION_MISSING, f"{len(people)} of {LEFT_BY} operators {did}")

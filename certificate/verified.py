@@ -1,0 +1,60 @@
+"""What verification proves: values that only `verify` makes; each check a sentence, never one tick."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+
+from certificate import departures
+from certificate.log.checkpoint import Checkpoint
+from certificate.statements import Evidence, Order, Outcome, Purpose, Summary
+from certificate.statements.outcome import Claim
+from certificate.trust import TrustRoot
+
+NO_WITNESS = "no witness: the operator could show others another log"
+
+
+class Level(StrEnum):
+    """How far the proof reaches, each level including those before it; never one tick for all."""
+
+    SIGNED = "L1 signed"
+    LOGGED = "L2 logged"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Check:
+    """One thing that was verified, as a sentence."""
+
+    name: str
+    sentence: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verified:
+    """What a bundle proves under a trust root and a policy. Only `verify` makes one."""
+
+    claim: Claim
+    purpose: Purpose
+    outcome: Outcome
+    outcome_digest: str
+    outcome_seq: int
+    #: None of these two for a destroyed medium.
+    order: Order | None
+    evidence: Evidence | None
+    #: None for a destroyed medium only, whose host has none.
+    summary: Summary | None
+    checkpoint: Checkpoint
+    levels: tuple[Level, ...]
+    #: What the levels reached do not give.
+    cautions: tuple[str, ...]
+    checks: tuple[Check, ...]
+    policy_digest: str
+
+
+def cautions_of(root: TrustRoot, summary: Summary | None) -> Iterable[str]:
+    """What the levels reached do not give, and what a reader of one certificate must not overlook."""
+    if root.witnesses == "none":
+        yield NO_WITNESS
+    if summary is not None and (count := departures.left_unerased(summary)):
+        yield f"{count} of the host's media left it with data that nobody erased, and stand open"

@@ -204,6 +204,8 @@ class InventoryFacts:
     unexpected_drives: int
     #: Why drives cannot be erased at the floor, one code a drive refused.
     refused: tuple[str, ...]
+    #: For people: one sentence a drive that is missing, unexpected or refused. Guards decide by the counts.
+    named: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -54,11 +54,12 @@ from controller.people import acceptance as validation
 from controller.people import counting
 from controller.people.acceptance import Acceptance
 from controller.people.roster import roster
-from controller.plan import compare
+from controller.plan import compare, differences
 from controller.program import Program
 from controller.spool import HintEvent
 from controller.store import (
     commands,
+    departures,
     effects_begun,
     evidence,
     hints,
@@ -273,6 +274,11 @@ def _inventory(tx: Connection, case: Case, rule: DataClassRule | None) -> Invent
         missing_drives=compared.missing_drives,
         unexpected_drives=compared.unexpected_drives,
         refused=(*compared.refused, *_without_technique(line, rule)),
+        named=differences(
+            line,
+            case.known,
+            left=frozenset(departures.serials_left_since(tx, case.host.id, since=case.host.registered_at)),
+        ),
     )
 
 

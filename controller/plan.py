@@ -98,6 +98,39 @@ def compare(inventory: InventoryAnswer, host: KnownHost) -> Comparison:
     )
 
 
+def differences(
+    inventory: InventoryAnswer, host: KnownHost, *, left: frozenset[str] = frozenset()
+) -> tuple[str, ...]:
+    """One sentence for each drive that keeps this host from being planned, by medium and the end of its
+    serial (which its label shows). `left`: serials that left the host by decision.
+    """
+    found = Counter(drive.serial for drive in inventory.drives)
+    known = {drive.serial: drive for drive in host.drives}
+    said = [
+        f"{_drive_words(drive)} does not show: if it is dead or gone, take it out, then expunge media out"
+        for serial, drive in known.items()
+        if not found[serial]
+    ]
+    for drive in inventory.drives:
+        on_record = known.get(drive.serial)
+        words = _drive_words(on_record) if on_record is not None else f"a drive {_end_of(drive.serial)}"
+        if on_record is None and drive.serial in left:
+            said.append(f"{words} left by decision and is still in the host: take it out")
+        elif on_record is None:
+            said.append(f"{words} is there and not on record ({drive.refused or 'readable'})")
+        elif drive.refused is not None:
+            said.append(f"{words} is refused: {drive.refused}")
+    return tuple(said)
+
+
+def _drive_words(drive: KnownDrive) -> str:
+    return f"medium {drive.commitment[:8]} {_end_of(drive.serial)}"
+
+
+def _end_of(serial: str) -> str:
+    return f"(serial ends in {serial[-4:]})" if serial.strip() else "(it shows no serial)"
+
+
 def make_plan(
     *,
     deprovision: DeprovisionId,
@@ -120,10 +153,10 @@ def make_plan(
     if not host.drives:
         raise Refused(Code.DRIVES_UNKNOWN, "no drive of the host is on record")
     if comparison.missing_drives or comparison.unexpected_drives:
-        raise Refused(
-            Code.DRIVES_DIFFER,
-            f"{comparison.missing_drives} drives are missing, {comparison.unexpected_drives} are unexpected",
+        counts = (
+            f"{comparison.missing_drives} drives are missing, {comparison.unexpected_drives} are unexpected"
         )
+        raise Refused(Code.DRIVES_DIFFER, "; ".join((counts, *differences(inventory, host))))
     media = []
     for drive in sorted(host.drives, key=lambda drive: drive.commitment):
         report = reports[drive.serial]

@@ -84,10 +84,10 @@ class DrivesAreTheExpectedOnes:
                 f"{seen.unexpected_drives} drives were found in {facts.host}, and none is on record",
             )
         if seen.missing_drives or seen.unexpected_drives:
-            raise Refused(
-                Code.DRIVES_DIFFER,
+            counts = (
                 f"of {seen.expected_drives} drives {seen.missing_drives} are missing and"
-                f" {seen.unexpected_drives} more are there",
+                f" {seen.unexpected_drives} more are there"
             )
+            raise Refused(Code.DRIVES_DIFFER, "; ".join((counts, *seen.named)))
         if seen.refused:
-            raise Refused(Code.DRIVES_REFUSED, ", ".join(seen.refused))
+            raise Refused(Code.DRIVES_REFUSED, "; ".join((", ".join(seen.refused), *seen.named)))

@@ -13,8 +13,9 @@ from agent.admission import Machine
 from agent.run_directory import FenceRecord
 from certificate.commitment import host_commitment
 from certificate.errors import Refused
-from certificate.messages import CapabilityReport, HostFactReport, SaltedMedium
+from certificate.messages import CapabilityReport, HostFactReport, LayerReport, SaltedMedium
 from certificate.statements import Order, Seen
+from certificate.statements.vocabulary import Technique
 
 
 @pytest.fixture
@@ -84,6 +85,16 @@ def test_drives_are_found_whatever_their_order(order: Order, machine: Machine) -
     assert [medium.drive for medium in admission.admit(order, turned).media] == [1, 0]
 
 
+LAYER = LayerReport(
+    kind="luks2",
+    nsid=1,
+    offset_bytes=0,
+    area_bytes=1 << 24,
+    header_copies=2,
+    key_slots=1,
+    tokens=0,
+    is_detached=False,
+)
 MACHINES: dict[str, tuple[Callable[[Machine], Machine], str]] = {
     "another boot": (lambda m: replace(m, boot=replace(m.boot, boot_id="1" * 64)), "ORDER_FOR_ANOTHER_BOOT"),
     "another configuration": (
@@ -125,6 +136,8 @@ MACHINES: dict[str, tuple[Callable[[Machine], Machine], str]] = {
     "a drive swapped": (lambda m: first_drive(m, serial="SN-9"), "DRIVE_MISSING"),
     "other capacity": (lambda m: first_drive(m, capacity_bytes=4096), "DRIVE_CHANGED"),
     "other firmware": (lambda m: first_drive(m, firmware="2.0"), "DRIVE_CHANGED"),
+    "attached otherwise": (lambda m: first_drive(m, attachment="removable"), "DRIVE_CHANGED"),
+    "a layer no plan names": (lambda m: first_drive(m, layers=(LAYER,)), "DRIVE_CHANGED"),
     "other transport": (lambda m: first_drive(m, transport="sata"), "DRIVE_CHANGED"),
     "refused by the inventory": (lambda m: first_drive(m, refused="SANITIZE_RUNNING"), "DRIVE_REFUSED"),
     "write-protected": (lambda m: first_drive(m, is_write_protected=True), "TECHNIQUE_UNAVAILABLE"),
@@ -196,3 +209,60 @@ def test_more_drives_than_one_line_of_evidence_can_report_are_refused(order: Ord
     many = [replace(machine.drives[0], serial=f"SN-{number}") for number in range(41)]
     assert code_of(order, replace(machine, drives=tuple(many))) == "TOO_MANY_DRIVES"
     assert code_of(order, replace(machine, drives=tuple(many[:40]))) == "DRIVE_UNEXPECTED"
+
+
+def with_layers(lab: Any, *layers: dict[str, Any]) -> Order:
+    media = lab.plan(lab.inventory()).model_dump(mode="json", by_alias=True)["media"]
+    media[0]["layers"] = list(layers)
+    found: Order = lab.order(plan=lab.plan(lab.inventory(), media=media))
+    return found
+
+
+PLANNED_LAYER = {"kind": "luks2", "nsid": 1, "offset_bytes": 0}
+
+
+def test_a_planned_layer_that_the_drive_shows_is_admitted(lab: Any, machine: Machine) -> None:
+    shown = first_drive(machine, layers=(LAYER,))
+    assert admission.admit(with_layers(lab, PLANNED_LAYER), shown)
+
+
+@pytest.mark.parametrize("change", [{"kind": "luks1"}, {"nsid": 2}, {"offset_bytes": 512}])
+def test_a_planned_layer_elsewhere_or_of_another_kind_is_refused(
+    lab: Any, machine: Machine, change: dict[str, Any]
+) -> None:
+    order = with_layers(lab, PLANNED_LAYER | change)
+    assert code_of(order, first_drive(machine, layers=(LAYER,))) == "DRIVE_CHANGED"
+
+
+def test_a_planned_layer_that_is_gone_is_refused(lab: Any, machine: Machine) -> None:
+    assert code_of(with_layers(lab, PLANNED_LAYER), machine) == "DRIVE_CHANGED"
+
+
+@pytest.mark.parametrize("attachment", ["remote", "removable", "virtual"])
+def test_storage_that_is_not_the_machines_own_is_admitted_where_the_order_names_it_so(
+    plain_lab: Any, attachment: str
+) -> None:
+    plain_lab.add_plain("PL-1", attachment=attachment)
+    order = plain_lab.accept()
+    assert order.plan.media[0].attachment.value == attachment
+    plain_lab.run(order)
+    assert plain_lab.evidence(order).media[0].attachment.value == attachment
+
+
+def test_storage_that_no_order_names_refuses_the_whole_order(plain_lab: Any) -> None:
+    plain_lab.add_plain("PL-1")
+    order = plain_lab.order()
+    plain_lab.add_plain("PL-2", attachment="removable")
+    answer = plain_lab.ask(plain_lab.request(order, serials=["PL-1"]))
+    assert answer.code == "DRIVE_UNEXPECTED"
+
+
+def test_each_layer_namespace_and_command_counts_for_the_size_of_the_evidence(machine: Machine) -> None:
+    drive = machine.drives[0]
+    one, two = [Technique.NVME_SANITIZE_CRYPTO], [Technique.NVME_SANITIZE_CRYPTO, Technique.OVERWRITE_ZERO]
+    assert admission.evidence_bytes(drive, one) < admission.evidence_bytes(drive, two)
+    layered = replace(drive, layers=(LAYER,))
+    assert admission.evidence_bytes(drive, one) < admission.evidence_bytes(layered, one)
+    spaces = replace(drive, namespaces=drive.namespaces * 3)
+    grown = admission.evidence_bytes(spaces, [Technique.NVME_FORMAT_CRYPTO])
+    assert grown - admission.evidence_bytes(spaces, one) == 2 * admission.COMMAND_BYTES

@@ -115,4 +115,6 @@ def overdue(facts: Facts, now: datetime) -> Move | None:
         and now < facts.last_acknowledged_at + ACKNOWLEDGEMENT_LIFE + DRIFT
     ):
         return None
-    return Move(to=State.NEEDS_OPERATOR, reason=DEADLINES[facts.state].reason)
+    # Whoever is called reads which drive it is about, and what to do with it.
+    drives = () if facts.state is not State.STAGED or facts.inventory is None else facts.inventory.named
+    return Move(to=State.NEEDS_OPERATOR, reason="; ".join((DEADLINES[facts.state].reason, *drives)))

@@ -13,7 +13,7 @@ from controller.case import Case
 from controller.errors import Code
 from controller.observe.host import greet
 from controller.program import Program
-from controller.store import boots, sightings
+from controller.store import boots, hosts, sightings
 from controller.store.boots import StoredBoot
 from controller.store.hosts import HostFact
 from controller.store.sightings import Provenance
@@ -36,7 +36,14 @@ def perform(program: Program, case: Case) -> None:
         raise Refused(Code.ANSWER_INVALID, "the inventory is of another boot")
     now = program.clock()
     with program.store.transaction() as tx:
-        boots.record_inventory(tx, case.id, boot_id=boot.boot_id, line=answer.write(), now=now)
+        boots.record_inventory(
+            tx,
+            case.id,
+            boot_id=boot.boot_id,
+            line=answer.write(),
+            changed_at=hosts.drive_left_at(tx, case.host.id),
+            now=now,
+        )
         if boot.boot_trust in TRUSTED_BOOTS:
             sightings.record(
                 tx,

@@ -209,12 +209,21 @@ def forget_secrets(tx: Connection, key: DeprovisionId) -> None:
 
 
 def record_inventory(
-    tx: Connection, key: DeprovisionId, *, boot_id: str, line: bytes, now: datetime
+    tx: Connection,
+    key: DeprovisionId,
+    *,
+    boot_id: str,
+    line: bytes,
+    changed_at: datetime | None = None,
+    now: datetime,
 ) -> StoredInventory:
-    """Keeps the agent's answer. The same answer of the same boot again is the one that is stored."""
+    """Keeps the agent's answer. The same answer of the same boot again is the one that is stored, unless a
+    drive left the host since (`changed_at`): a dead one was missing before and is missing now.
+    """
     line_digest = hashlib.sha256(line).hexdigest()
     newest = latest_inventory(tx, key)
-    if newest is not None and (newest.boot_id, newest.line_digest) == (boot_id, line_digest):
+    is_same = newest is not None and (newest.boot_id, newest.line_digest) == (boot_id, line_digest)
+    if newest is not None and is_same and (changed_at is None or changed_at < newest.taken_at):
         return newest
     tx.execute(
         insert(inventory).values(

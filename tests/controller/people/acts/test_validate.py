@@ -354,6 +354,21 @@ def test_an_outcome_names_the_decision_that_the_bundle_carries(escalated: Any) -
     assert reason == "a test"
 
 
+def test_a_rejection_outweighs_an_acceptance_however_both_came_to_stand(escalated: Any) -> None:
+    """The act takes no second word; a store that holds two certifies nothing."""
+    rejected = escalated.people.decision(escalated.people.show("validate", REJECT), escalated.bob)
+    escalated.people.decide("validate", ABOUT, by=escalated.alice)
+    envelope = dsse.read(rejected)
+    with escalated.program.store.transaction() as tx:
+        now = escalated.world.now()
+        read = statements.read(envelope.payload, Decision).predicate
+        decisions.record(tx, envelope=envelope, read=read, now=now)
+        decisions.mark_used(tx, [envelope.payload_digest], now=now)
+    assert settle(escalated) is State.NEEDS_OPERATOR
+    with escalated.program.store.snapshot() as tx:
+        assert outcomes.of_deprovision(tx, escalated.world.key) == ()
+
+
 def test_a_revoked_rejection_still_rejects(escalated: Any) -> None:
     escalated.people.decide("validate", REJECT, by=escalated.alice)
     escalated.people.decide("revoke", {"keyid": escalated.alice.public.keyid}, by=escalated.bob)

@@ -196,6 +196,9 @@ def _of_one(each: Waiting, now: datetime) -> Iterator[Alarm]:
         yield alarm(AlarmKind.NEEDS_OPERATOR, each.waits_since, each.reason)
     if Code.APPROVALS_REQUIRED.value in codes_in(each.reason):
         yield alarm(AlarmKind.APPROVAL_AWAITED, each.waits_since, each.reason)
+    if each.state is State.ERASING and Code.HOST_KEY_CHANGED.value in codes_in(each.reason):
+        # Another machine or another boot: waiting does not help, and the deadline of `erasing` is a day.
+        yield alarm(AlarmKind.WAITING_LONG, each.waits_since, f"{each.state} waits: {each.reason}")
     if each.holds and each.gives_up_at is not None:
         near_at = each.gives_up_at - DEADLINES[each.state].after / NEAR
         if now >= near_at:

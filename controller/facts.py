@@ -162,6 +162,8 @@ class AgentObservation(Observation):
 
     token: str
     state: TokenState
+    #: For people: why there is no answer, as `CODE: reason`; empty where there is one.
+    doubt: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

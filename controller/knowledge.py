@@ -390,7 +390,13 @@ def _agent(tx: Connection, case: Case) -> AgentObservation | None:
         answered_at=seen.answered_at,
         token=case.order.token,
         state=TokenState.UNKNOWN if seen.answer is None else TokenState(seen.answer),
+        doubt=_doubt(seen),
     )
+
+
+def _doubt(seen: StoredObservation) -> str:
+    detail = seen.detail or {}
+    return f"{detail['code']}: {detail['reason']}" if {"code", "reason"} <= detail.keys() else ""
 
 
 def _acceptance(

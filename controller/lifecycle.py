@@ -27,6 +27,7 @@ Enforced elsewhere: what must be true (`guards`), which moves exist (`states`), 
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import assert_never
 
@@ -300,19 +301,20 @@ def _erasing(facts: Facts, now: datetime) -> Decision:
         return _judging(facts, now)
     if order.is_absent_final:
         return _absent(facts, now)
+    doubt = f"; {facts.agent.doubt}" if facts.agent is not None and facts.agent.doubt else ""
     if late := overdue(facts, now):
-        return late
+        return replace(late, reason=late.reason + doubt)
     why_back = why_given_back(facts, now)
     if why_back is not None and not order.is_acknowledged:
         return wait(
             facts,
             now,
-            f"{why_back}: nothing is acknowledged, and the agent is asked never to begin",
+            f"{why_back}: nothing is acknowledged, and the agent is asked never to begin{doubt}",
             effect=_follows(facts),
             ask=(Question.FINAL_ABSENCE,),
             is_alarm=True,
         )
-    reason = f"the agent says {facts.token_state}"
+    reason = f"the agent says {facts.token_state}{doubt}"
     if why_back is not None:
         reason += f"; {why_back} after the first irreversible step"
     is_undelivered = facts.token_state is TokenState.ABSENT and now >= order.dispatched_at + DELIVERY_TIME

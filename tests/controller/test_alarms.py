@@ -141,6 +141,15 @@ def test_what_is_on_its_way_does_not_alarm_yet(changes: dict[str, object]) -> No
     assert kinds(**changes) == []
 
 
+@pytest.mark.parametrize("state", State)
+def test_another_host_key_amid_an_erasure_alarms_at_once_and_elsewhere_not(state: State) -> None:
+    changed = waiting(state, reason="the agent says unknown; HOST_KEY_CHANGED: another key answers")
+    found = alarms(replace(CALM, waiting=(changed,)), NOW)
+    at_once = [each for each in found if each.kind is AlarmKind.WAITING_LONG]
+    assert bool(at_once) == (state is State.ERASING)
+    assert all("HOST_KEY_CHANGED" in each.sentence for each in at_once)
+
+
 def test_a_hold_says_which_deadline_it_endangers_before_its_own_review() -> None:
     """It lets the state wait for the review, so the deadline itself is not near."""
     near = old(State.PLANNED, 0.8)

@@ -429,6 +429,25 @@ def test_an_order_that_never_arrived_is_poisoned_and_not_sent_again(story: Any) 
         assert question in decision.ask
 
 
+@pytest.mark.parametrize("order", [{}, {"is_acknowledged": True}], ids=["asked", "acknowledged"])
+def test_erasing_says_why_the_agent_gives_no_answer_and_so_does_its_end(
+    story: Any, order: dict[str, bool]
+) -> None:
+    doubt = "HOST_KEY_CHANGED: another key answers"
+    facts = erasing(story, **order)
+    silent = replace(facts, agent=story.agent(TokenState.UNKNOWN, doubt=doubt))
+    waiting = decide(silent, story.T0)
+    assert isinstance(waiting, Wait)
+    assert waiting.reason == f"the agent says unknown; {doubt}"
+    late = decide(silent, story.T0 + DEADLINES[State.ERASING].after)
+    assert moved_to(late) is State.NEEDS_OPERATOR
+    assert isinstance(late, Move)
+    assert late.reason == f"{DEADLINES[State.ERASING].reason}; {doubt}"
+    answering = decide(replace(facts, agent=story.agent(TokenState.RUNNING)), story.T0)
+    assert isinstance(answering, Wait)
+    assert answering.reason == "the agent says running"
+
+
 def test_erasing_without_a_dispatched_order_goes_to_a_person(story: Any) -> None:
     assert moved_to(decide(story.facts(State.ERASING, order=None), story.T0)) is State.NEEDS_OPERATOR
     unsent = story.facts(State.ERASING, order=story.order())

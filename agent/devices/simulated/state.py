@@ -117,10 +117,12 @@ class State:
         return namespace.is_write_protected or Fault.WRITE_PROTECTED in self.faults
 
     def misbehaving(self, faults: Iterable[Fault]) -> Self:
-        """The same drive with these faults instead. A failure is at once the state that it is found in."""
+        """The same drive with these faults instead. A failure is at once the state that it is found in, where
+        there is a sanitize that may have failed.
+        """
         wanted = frozenset(faults)
         found = replace(self, faults=wanted, blocks_written=0)
-        if not wanted & FAILURES:
+        if self.kind == PLAIN or not wanted & FAILURES:
             return found
         may_exit = Fault.UNRESTRICTED_FAILURE in wanted
         failed = Sanitize(status="failed", action="crypto", command_dword=4, may_exit_failure=may_exit)

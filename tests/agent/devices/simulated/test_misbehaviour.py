@@ -364,6 +364,12 @@ def test_an_unrestricted_failure_may_be_left_with_its_data(make_nvme: Make, wire
     assert drive.read(1, 0, 4096) == PAGE
 
 
+@pytest.mark.parametrize("fault", [Fault.RESTRICTED_FAILURE, Fault.UNRESTRICTED_FAILURE])
+def test_a_plain_drive_has_no_sanitize_that_could_have_failed(make_plain: MakePlain, fault: Fault) -> None:
+    drive = full(make_plain(), fault)
+    assert drive.read(1, 0, 4096) == PAGE
+
+
 def test_a_write_protected_drive_says_so_and_refuses(make_nvme: Make, wire: Wire) -> None:
     drive = full(make_nvme(), Fault.WRITE_PROTECTED)
     assert drive.submit(wire("identify_namespace_1.command"), 4096).data[99] == 1

@@ -248,6 +248,7 @@ class Techniques:
             for number, capacity_bytes in enumerate(capacities, 1)
         ]
         words = {"SANICAP": "07000000", "OACS": "1e00", "FNA": "04", "UNVMCAP": "00" * 16}
+        words["TNVMCAP"] = little_endian(self.documents.CAPACITY_BYTES, 16)
         for number in range(1, namespaces + 1):
             words |= {f"NS{number}:FLBAS": f"{FLBAS:02x}", f"NS{number}:DPS": f"{DPS:02x}"}
         entry["capabilities"] = [] if is_plain else [{"field": name, "raw": words[name]} for name in words]

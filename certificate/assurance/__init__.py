@@ -12,10 +12,11 @@ observed counts as the adverse one.
 3.  Every medium and place the order names has exactly one entry, and no other storage was found. A dead drive
     with its entry spoils no other; a missing entry spoils all, because nobody knows what else is missing.
 4.  The medium was present, opened exclusively by a driver of ours, the same before and after, as planned
-    (transport, attachment, capacity, firmware), writable and readable; whatever held it let go; it hides no
-    capacity. Its own words offer the technique; every namespace is covered, and namespaces and unallocated
-    capacity together are the whole capacity, so that a namespace nobody listed shows. A Format and an
-    overwrite reach attached namespaces only: every one is attached, and nothing is unallocated.
+    (transport, attachment, capacity, firmware, and the kind that its own words make it), writable and
+    readable; whatever held it let go; it hides no capacity. Its own words offer the technique; every
+    namespace is covered, and namespaces and unallocated capacity together are the whole capacity, so that a
+    namespace nobody listed shows. A Format and an overwrite reach attached namespaces only: every one is
+    attached, and the drive's own words (UNVMCAP, TNVMCAP) leave nothing unallocated or uncounted.
 5.  The commands are the plan's techniques from the first on, each after the refusal or failure of the one
     before, which is the drive's word and nobody else's; the last technique is judged. Sanitize and overwrite
     are one command, Format is one for all or one a namespace, and one of them that failed is a failure of

@@ -60,6 +60,11 @@ class Case:
         nonce = self.entry.markers.nonce
         return None if nonce == NOT_OBSERVED else bytes.fromhex(nonce)
 
+    @property
+    def sanitize_word(self) -> int | None:
+        """SANICAP: which sanitizes the drive offers, and so of which kind it is."""
+        return self.word("SANICAP", width_bytes=4)
+
     def word(self, field: str, *, width_bytes: int) -> int | None:
         """A capability word of the drive's, little-endian."""
         words = [word.raw for word in self.entry.capabilities if word.field == field]

@@ -44,7 +44,10 @@ COMPLETION_LIMIT: Final = (
 FLASH_LIMIT: Final = (
     "On flash an overwrite is at most clear: older copies may remain in cells that no address reaches."
 )
-SPARE_LIMIT: Final = "What the host writes never reaches spare, retired or hidden areas of the medium."
+SPARE_LIMIT: Final = (
+    "What the host writes never reaches spare, retired or hidden areas of the medium, nor metadata beside its"
+    " blocks."
+)
 NATIVE_LIMIT: Final = "Whether the medium has more capacity than it shows was not observed."
 
 

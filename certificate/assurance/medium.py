@@ -7,14 +7,17 @@ from typing import Final
 
 from certificate.assurance.case import NOT_APPLICABLE, Case
 from certificate.reasons import Reason
+from certificate.selection import PLAIN_TRANSPORTS, SANICAP_CRYPTO_ERASE
 from certificate.statements.evidence import MediumEvidence
 from certificate.statements.statement import NOT_OBSERVED, Seen
-from certificate.statements.vocabulary import DeviceClass, Transport
+from certificate.statements.vocabulary import DeviceClass, MediaKind, Transport
 
 #: What an agent records of a technique that the drive refused or failed, before it sends the plan's next.
 FALLBACK_ERRORS: Final = frozenset({"DEVICE_STATUS", "SANITIZE_FAILED"})
+#: Identify Controller: capacity of the whole drive and of what is in no namespace, 16 bytes each.
+TOTAL_WORD: Final = "TNVMCAP"
 UNALLOCATED_WORD: Final = "UNVMCAP"
-UNALLOCATED_WORD_BYTES: Final = 16
+CAPACITY_WORD_BYTES: Final = 16
 
 
 def reasons(case: Case) -> Iterator[Reason]:
@@ -42,7 +45,11 @@ def addressable(case: Case) -> Iterator[Reason]:
     """What a technique leaves that reaches the blocks of attached namespaces and nothing else."""
     is_none_left = case.entry.unallocated_capacity_bytes == 0
     if case.entry.medium.transport is Transport.NVME:
-        is_none_left = is_none_left and case.word(UNALLOCATED_WORD, width_bytes=UNALLOCATED_WORD_BYTES) == 0
+        is_none_left = is_none_left and case.word(UNALLOCATED_WORD, width_bytes=CAPACITY_WORD_BYTES) == 0
+        # A drive without namespace management may say 0 of its total.
+        total = case.word(TOTAL_WORD, width_bytes=CAPACITY_WORD_BYTES)
+        if total is None or total not in (0, case.entry.medium.capacity_bytes):
+            yield Reason.CAPACITY_UNACCOUNTED
     if not is_none_left:
         yield Reason.UNALLOCATED_NOT_REACHED
     if any(namespace.is_attached is not Seen.YES for namespace in case.entry.namespaces):
@@ -57,7 +64,18 @@ def _is_unlike_planned(case: Case) -> bool:
         (planned.capacity_bytes, entry.medium.capacity_bytes),
         (planned.firmware, entry.medium.firmware),
     )
-    return any(plan != NOT_OBSERVED and plan != found for plan, found in compared)
+    is_unlike = any(plan != NOT_OBSERVED and plan != found for plan, found in compared)
+    return is_unlike or planned.kind is not _kind(case)
+
+
+def _kind(case: Case) -> MediaKind | None:
+    """What the validation table distinguishes, from the drive's own word; None where it said none."""
+    if case.entry.medium.transport in PLAIN_TRANSPORTS:
+        return MediaKind.PLAIN
+    word = case.sanitize_word
+    if word is None:
+        return None
+    return MediaKind.SELF_ENCRYPTING_NVME if word & SANICAP_CRYPTO_ERASE else MediaKind.NVME
 
 
 def _facts(entry: MediumEvidence) -> Iterator[Reason]:

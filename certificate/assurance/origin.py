@@ -45,13 +45,14 @@ def _of_this_host(order: Order, evidence: Evidence) -> Iterator[Reason]:
     all_agree = all(fact.agrees is Seen.YES for fact in evidence.host_facts)
     if seen != named or len(named) < MIN_HOST_FACTS or not all_agree:
         yield Reason.HOST_NOT_IDENTIFIED
+    ordered = {medium.commitment for medium in order.plan.media}
     listed = Counter(entry.medium.commitment for entry in evidence.media)
     places = {residue.name for residue in evidence.residue}
-    if {medium.commitment for medium in order.plan.media} - set(listed) or set(order.plan.residue) - places:
+    if ordered - set(listed) or set(order.plan.residue) - places:
         yield Reason.EVIDENCE_INCOMPLETE
     if any(count > 1 for count in listed.values()):
         yield Reason.MEDIUM_REPEATED
-    if evidence.unexpected_media_count != 0:
+    if evidence.unexpected_media_count != 0 or set(listed) - ordered:
         yield Reason.UNEXPECTED_MEDIA
 
 

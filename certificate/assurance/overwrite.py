@@ -1,6 +1,8 @@
 """Rule 5 for a host's own overwrite: one pass over every addressable byte, and nothing a device reports.
 
 Its proof is in the markers and the read-back (`read_back`); what is not proven so is not known at all.
+KNOWN GAP: metadata that lies beside the blocks instead of in line is not written either, and the words that
+are reported do not say how much of it a namespace has. `limits` says so.
 """
 
 from __future__ import annotations

@@ -14,8 +14,6 @@ from certificate.selection import SANICAP_BLOCK_ERASE, SANICAP_CRYPTO_ERASE, SAN
 from certificate.statements.evidence import Command
 from certificate.statements.vocabulary import Technique
 
-SANICAP: Final = "SANICAP"
-SANICAP_BYTES: Final = 4
 _ACTIONS: Final = {
     Technique.NVME_SANITIZE_CRYPTO: SanitizeAction.CRYPTO_ERASE,
     Technique.NVME_SANITIZE_BLOCK: SanitizeAction.BLOCK_ERASE,
@@ -31,7 +29,7 @@ _CAPABILITY_BITS: Final = {
 def reasons(case: Case, attempt: Attempt) -> Iterator[Reason]:
     """What lowers the claim that this sanitize erased the medium. One command does all."""
     action = _ACTIONS[attempt.technique]
-    if not (case.word(SANICAP, width_bytes=SANICAP_BYTES) or 0) & _CAPABILITY_BITS[action]:
+    if not (case.sanitize_word or 0) & _CAPABILITY_BITS[action]:
         yield Reason.CAPABILITY_NOT_SHOWN
     if len(attempt.commands) != 1:
         yield Reason.COMMAND_REPEATED

@@ -103,7 +103,7 @@ MUTANTS = (
         rule="a drive that the evidence lacks spoils all",
         owner=origin,
         function="_of_this_host",
-        old="{medium.commitment for medium in order.plan.media} - set(listed) or ",
+        old="ordered - set(listed) or ",
         new="",
         told=honest(CRYPTO, lambda case: case.with_second_drive().seen("media", lambda media: media[:1])),
     ),
@@ -119,8 +119,8 @@ MUTANTS = (
         rule="storage that stands in no order spoils all",
         owner=origin,
         function="_of_this_host",
-        old="if evidence.unexpected_media_count != 0:",
-        new="if False:",
+        old="evidence.unexpected_media_count != 0 or ",
+        new="",
         told=honest(CRYPTO, lambda case: case.seen("unexpected_media_count", 1)),
     ),
     Mutant(
@@ -160,8 +160,8 @@ MUTANTS = (
         rule="the drive's own word says that nothing is unallocated",
         owner=medium,
         function="addressable",
-        old="if case.entry.medium.transport is Transport.NVME:",
-        new="if False:",
+        old="is_none_left and case.word(UNALLOCATED_WORD, width_bytes=CAPACITY_WORD_BYTES) == 0",
+        new="is_none_left",
         told=honest(FORMAT_CRYPTO, lambda case: case.word("UNVMCAP", "01" + "00" * 15)),
     ),
     Mutant(
@@ -179,6 +179,22 @@ MUTANTS = (
         old="sum(counted) == entry.medium.capacity_bytes != 0",
         new="True",
         told=told(CRYPTO, "namespaces.0.capacity_bytes", 4096),
+    ),
+    Mutant(
+        rule="the drive's own word says how large it is (TNVMCAP)",
+        owner=medium,
+        function="addressable",
+        old="if total is None or total not in (0, case.entry.medium.capacity_bytes):",
+        new="if False:",
+        told=honest(FORMAT_CRYPTO, lambda case: case.word("TNVMCAP", "ff" * 8 + "00" * 8)),
+    ),
+    Mutant(
+        rule="a medium is of the kind that its own words make it",
+        owner=medium,
+        function="_is_unlike_planned",
+        old=" or planned.kind is not _kind(case)",
+        new="",
+        told=honest(BLOCK, lambda case: case.word("SANICAP", "02000000")),
     ),
     # --- rule 5
     Mutant(
@@ -224,7 +240,7 @@ MUTANTS = (
         function="reasons",
         old="yield Reason.CAPABILITY_NOT_SHOWN",
         new="pass",
-        told=honest(CRYPTO, lambda case: case.word("SANICAP", "06000000")),
+        told=honest(DRIVES_OVERWRITE, lambda case: case.word("SANICAP", "03000000")),
     ),
     Mutant(
         rule="a drive's overwrite has the pattern that nobody chose",

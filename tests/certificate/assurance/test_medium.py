@@ -61,6 +61,17 @@ def test_storage_that_the_order_names_as_it_is_attached_is_judged_as_any_other(
     assert named.told("attachment", attachment).said == HONEST["nvme_sanitize_crypto"]
 
 
+@pytest.mark.parametrize("technique", TECHNIQUES)
+def test_a_medium_is_of_the_kind_that_its_own_words_make_it(honest: Honest, technique: str) -> None:
+    """The validation table decides by the kind, so the plan's word for it is not believed."""
+    for kind in ("nvme", "plain"):
+        assert "MEDIUM_DIFFERS" in honest(technique).planned("kind", kind).reasons
+    for raw in ("06000000", "not_observed"):
+        assert "MEDIUM_DIFFERS" in honest(technique).word("SANICAP", raw).reasons
+    plain = honest("overwrite_zero", is_plain=True)
+    assert plain.planned("kind", "nvme").reasons == ("MEDIUM_DIFFERS",)
+
+
 def test_what_no_driver_of_ours_opened_was_not_held(case: Judged) -> None:
     assert case.told("medium.device_class", "not_opened").reasons == ("NOT_EXCLUSIVE",)
 
@@ -99,6 +110,16 @@ def test_the_drives_own_word_says_that_nothing_is_unallocated(
     for case in (less, gone):
         assert case.said == INCONCLUSIVE
         assert "UNALLOCATED_NOT_REACHED" in case.reasons
+
+
+@pytest.mark.parametrize("technique", [*FORMATS, *OVERWRITES])
+def test_the_drives_own_word_says_how_large_it_is(honest: Honest, technique: str) -> None:
+    case = honest(technique)
+    assert case.word("TNVMCAP", "00" * 16).said == HONEST[technique]
+    for raw in ("not_observed", "00", "ff" * 8 + "00" * 8):
+        less = case.word("TNVMCAP", raw)
+        assert less.said == INCONCLUSIVE
+        assert "CAPACITY_UNACCOUNTED" in less.reasons
 
 
 @pytest.mark.parametrize("technique", [*FORMATS, *OVERWRITES])

@@ -73,6 +73,11 @@ def test_a_place_the_order_names_and_the_evidence_does_not_is_inconclusive(case:
     assert case.seen("residue", lambda residue: residue[1:]).reasons == ("EVIDENCE_INCOMPLETE",)
 
 
+def test_an_entry_that_no_order_names_is_storage_that_no_order_names(case: Judged) -> None:
+    extra = case.seen("media", case.with_second_drive().evidence.model_dump(mode="json")["media"])
+    assert (extra.said, extra.reasons) == (INCONCLUSIVE, ("UNEXPECTED_MEDIA",))
+
+
 def test_a_dead_drive_with_its_entry_spoils_no_other(case: Judged) -> None:
     assert case.with_second_drive().seen("media.1.was_present", "no").said == MARKER_PROVEN
 

@@ -114,8 +114,13 @@ def test_a_drive_whose_own_word_does_not_offer_the_technique_is_doubted(
 ) -> None:
     case = honest(technique)
     bit = {"nvme_sanitize_crypto": 1, "nvme_sanitize_block": 2, "nvme_sanitize_overwrite": 4}[technique]
-    assert case.word("SANICAP", f"{bit:02x}000000").said == HONEST[technique]
-    assert case.word("SANICAP", f"{7 - bit:02x}000000").said == INCONCLUSIVE
+    kind = "self_encrypting_nvme" if bit == 1 else "nvme"
+    assert case.planned("kind", kind).word("SANICAP", f"{bit:02x}000000").said == HONEST[technique]
+    other = "nvme" if bit == 1 else "self_encrypting_nvme"
+    without = case.planned("kind", other).word("SANICAP", f"{7 - bit:02x}000000")
+    assert without.said == INCONCLUSIVE
+    assert "CAPABILITY_NOT_SHOWN" in without.reasons
+    assert "MEDIUM_DIFFERS" not in without.reasons
     good = {"field": "SANICAP", "raw": "07000000"}
     words: list[list[Any]] = [[], [good, good], [good | {"raw": "not_observed"}], [good | {"raw": "07"}]]
     for each in words:

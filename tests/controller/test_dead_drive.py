@@ -126,9 +126,8 @@ class Pair:
             return list(outcomes.of_drive(tx, self.commitment(serial)))
 
     def bundles(self, folder: Path) -> dict[str, Bundle]:
-        """By the result that the outcome says."""
-        found = {path.name: Bundle.read(path.read_bytes()) for path in sorted(folder.glob("*.bundle.json"))}
-        return found
+        """By file name."""
+        return {path.name: Bundle.read(path.read_bytes()) for path in sorted(folder.glob("*.bundle.json"))}
 
     @property
     def certificates(self) -> dict[str, Bundle]:

@@ -21,6 +21,7 @@ from certificate.messages import JournalLine
 from certificate.statements import Evidence, Order, Seen
 from certificate.statements import statement as statements
 from certificate.statements.vocabulary import DeviceClass
+from tests import luks_image
 
 ISSUED_AT = datetime(2026, 11, 22, 10, 0, 0, tzinfo=UTC)
 
@@ -89,6 +90,18 @@ def story(make_lab: Callable[..., Any], stories: dict[str, Story]) -> Story:
     return stories["honest"]
 
 
+@pytest.fixture
+def overwritten(plain_lab: Any, stories: dict[str, Story]) -> Story:
+    """Two images, the first with an encryption layer; made once too."""
+    if "overwritten" not in stories:
+        image = bytearray(b"t" * (2 << 20))
+        luks_image.write_luks2(image, data_offset=512 << 10, keyslots_bytes=480 << 10)
+        plain_lab.add_image("IMG-1", bytes(image))
+        plain_lab.add_image("IMG-2")
+        stories["overwritten"] = story_of(plain_lab, "IMG-1", "IMG-2")
+    return stories["overwritten"]
+
+
 def test_the_whole_journal_gives_the_strongest_claims(story: Story) -> None:
     assert min(story.strengths(story.evidence())) > 0
 
@@ -126,6 +139,63 @@ def test_each_kind_of_line_is_needed_for_the_claim(story: Story, kind: Kind) -> 
     lines = tuple(line for line in story.told.lines if line.kind != kind)
     whole, found = story.strengths(story.evidence()), story.strengths(story.evidence(lines))
     assert all(less < full for less, full in zip(found, whole, strict=True))
+
+
+def test_the_whole_journal_of_an_overwrite_gives_the_strongest_claims(overwritten: Story) -> None:
+    assert min(overwritten.strengths(overwritten.evidence())) > 0
+
+
+def test_an_overwrites_journal_cut_anywhere_never_raises_a_claim(overwritten: Story) -> None:
+    whole = overwritten.strengths(overwritten.evidence())
+    for length in range(len(overwritten.told.lines) + 1):
+        found = overwritten.strengths(overwritten.evidence(overwritten.told.lines[:length]))
+        assert all(less <= full for less, full in zip(found, whole, strict=True)), f"cut at {length}"
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(st.data())
+def test_an_overwrites_lines_left_out_never_raise_a_claim(overwritten: Story, data: st.DataObject) -> None:
+    count = len(overwritten.told.lines)
+    kept = data.draw(st.lists(st.booleans(), min_size=count, max_size=count))
+    lines = tuple(line for line, is_kept in zip(overwritten.told.lines, kept, strict=True) if is_kept)
+    whole = overwritten.strengths(overwritten.evidence())
+    found = overwritten.strengths(overwritten.evidence(lines))
+    assert all(less <= full for less, full in zip(found, whole, strict=True))
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [Kind.OPENED, Kind.MARKERS_COMMITTED, Kind.MARKED, Kind.START, Kind.SENT, Kind.ENDED, Kind.READBACK],
+)
+def test_each_kind_of_line_is_needed_for_the_claim_of_an_overwrite(overwritten: Story, kind: Kind) -> None:
+    lines = tuple(line for line in overwritten.told.lines if line.kind != kind)
+    assert overwritten.strengths(overwritten.evidence(lines)) == [0, 0]
+
+
+def test_a_layer_that_no_line_tells_of_was_not_begun(overwritten: Story) -> None:
+    for lines in ((), tuple(line for line in overwritten.told.lines if not line.kind.startswith("layer"))):
+        (layer,) = overwritten.evidence(lines).media[0].layers
+        assert layer.start_acknowledged is Seen.NO
+        assert layer.every_copy_differs is layer.was_flushed is Seen.NOT_OBSERVED
+
+
+def test_a_layer_whose_end_no_line_tells_was_perhaps_begun(overwritten: Story) -> None:
+    lines = tuple(line for line in overwritten.told.lines if line.kind != Kind.LAYER_ENDED)
+    (layer,) = overwritten.evidence(lines).media[0].layers
+    assert layer.start_acknowledged is layer.every_copy_differs is Seen.NOT_OBSERVED
+    assert layer.key_slots == 1
+
+
+def test_a_layers_acknowledgement_that_does_not_stand_is_told(overwritten: Story) -> None:
+    (layer,) = overwritten.evidence(acknowledged=frozenset()).media[0].layers
+    assert layer.start_acknowledged is Seen.NO
+
+
+def test_where_nothing_was_sent_the_plan_says_whether_there_was_something_to_read_back(
+    story: Story, overwritten: Story
+) -> None:
+    assert {entry.read_back for entry in story.evidence(()).media} == {"not_applicable"}
+    assert {entry.read_back for entry in overwritten.evidence(()).media} == {"not_observed"}
 
 
 def test_without_the_acknowledgements_there_is_no_claim(story: Story) -> None:

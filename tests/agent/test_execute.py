@@ -7,11 +7,10 @@ from typing import Any
 
 import pytest
 
-from agent import admission
 from agent.devices.emulated import EmulatedTransport
 from agent.devices.nvme import Completion
 from agent.devices.simulated import Namespace, SimulatedNvme, occurrences
-from certificate import commitment, messages
+from certificate import commitment
 from certificate.messages import JournalLine
 from certificate.statements import Seen
 from certificate.statements.vocabulary import DeviceClass, MarkerReading
@@ -391,20 +390,3 @@ def test_two_runs_share_neither_markers_nor_nonce(make_lab: Any) -> None:
     assert seen[0].nonce != seen[1].nonce
     contents = [{marker.content_sha256 for marker in markers.markers} for markers in seen]
     assert not contents[0] & contents[1]
-
-
-@pytest.mark.parametrize("namespace_count", [1, 4, 64])
-@pytest.mark.parametrize("faults", [(), ("refuses",)])
-def test_evidence_is_never_larger_than_admission_expected(
-    make_lab: Any, namespace_count: int, faults: tuple[str, ...]
-) -> None:
-    """Else it would not fit its session line, and be lost after the erase."""
-    namespaces = tuple(Namespace(nsid=number + 1, blocks=128) for number in range(namespace_count))
-    lab = make_lab("SN-1", namespaces=namespaces, faults=faults)
-    drive = lab.inventory().drives[0]
-    order = lab.accept()
-    expected = admission.evidence_bytes(drive, order.plan.media[0].techniques)
-    lab.run(order)
-    line = next(line for line in lab.journal(order) if line.kind == "evidence")
-    assert len(line.write()) < expected
-    assert admission.EVIDENCE_BYTES < messages.MAX_LINE_BYTES

@@ -4,6 +4,7 @@ import itertools
 import random
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -271,3 +272,55 @@ def test_markers_are_on_the_drive_and_not_only_on_their_way_when_writing_returns
     recorder = Recorder()
     markers.write(recorder, derive([room(64)]))
     assert recorder.calls == ("write",) * 18 + ("flush",)
+
+
+# --- after an overwrite -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("expected", [bytes(PAGE), b"\xa5\x01\x02\x03" * (PAGE // 4), page(7)])
+def test_exactly_what_an_overwrite_wrote_is_as_overwritten(expected: bytes) -> None:
+    assert markers.classify(page(1), expected, expected=expected).reading is MarkerReading.AS_OVERWRITTEN
+
+
+@given(position=st.integers(0, PAGE * 8 - 1))
+@settings(max_examples=40, deadline=None)
+def test_one_bit_off_is_not_as_overwritten(position: int) -> None:
+    expected = page(7)
+    found = bytearray(expected)
+    found[position // 8] ^= 1 << position % 8
+    assert markers.classify(page(1), bytes(found), expected=expected).reading is MarkerReading.PSEUDORANDOM
+    zeros = bytearray(PAGE)
+    zeros[position // 8] = 1 << position % 8
+    assert markers.classify(page(1), bytes(zeros), expected=bytes(PAGE)).reading is MarkerReading.UNCHANGED
+
+
+def test_zeros_where_a_keystream_was_written_are_zeros() -> None:
+    assert markers.classify(page(1), bytes(PAGE), expected=page(7)).reading is MarkerReading.ZERO
+
+
+def test_a_marker_that_is_still_there_is_unchanged_whatever_was_expected() -> None:
+    reading = markers.classify(page(1), page(1), expected=page(1))
+    assert reading.reading is MarkerReading.UNCHANGED
+
+
+def test_a_remnant_of_the_marker_in_an_overwritten_page_is_unchanged() -> None:
+    expected = page(7)
+    found = expected[:512] + page(1)[512:520] + expected[520:]
+    assert markers.classify(page(1), found, expected=expected).reading is MarkerReading.UNCHANGED
+
+
+def test_each_marker_is_compared_with_what_stands_at_its_own_place() -> None:
+    class Blocks:
+        def read(self, nsid: int, offset_bytes: int, length_bytes: int) -> bytes:
+            return page(nsid * 1000 + offset_bytes)
+
+    placed = derive([room(64)])[:3]
+    content = lambda nsid, offset_bytes, length_bytes: page(nsid * 1000 + offset_bytes)  # noqa: E731
+    blocks: Any = Blocks()
+    assert {markers.read_after(blocks, each, content).reading for each in placed} == {
+        MarkerReading.AS_OVERWRITTEN
+    }
+    other = lambda nsid, offset_bytes, length_bytes: page(nsid * 1000 + offset_bytes + 1)  # noqa: E731
+    assert {markers.read_after(blocks, each, other).reading for each in placed} == {
+        MarkerReading.PSEUDORANDOM
+    }

@@ -7,6 +7,9 @@ following ends there: `decide` says what happens next. Whoever lost the lease fo
 successor does, and the execution never notices. Nothing is acknowledged to an execution that the agent does
 not call running: nobody waits there any more, and the rest of its journal is only to be read. Every step
 counts as irreversible, because an agent of another release may know more kinds of them than we do.
+
+A grant whose telling may have been lost with its connection is told again while the agent has written nothing
+since: under the same guards, as the same grant, and the agent counts its life from the asking as before.
 """
 
 from __future__ import annotations
@@ -14,7 +17,7 @@ from __future__ import annotations
 from certificate import envelope as dsse
 from certificate.errors import Code as CertificateCode
 from certificate.errors import Malformed, Refused
-from certificate.messages import Ack, Follow, JournalEnd, JournalLine, TokenState
+from certificate.messages import Ack, AskStatus, Follow, JournalEnd, JournalLine, StatusAnswer, TokenState
 from controller import knowledge
 from controller.case import Case
 from controller.channels import Channel
@@ -43,7 +46,8 @@ def perform(program: Program, case: Case, *, lease: Lease) -> None:
     with program.store.snapshot() as tx:
         is_running = knowledge.facts_of(tx, program, case, now=program.clock()).token_state is RUNNING
     with program.route(case.host).open(host_key_blob=bytes.fromhex(boot.host_key_blob)) as channel:
-        for line in channel.follow(Follow(token=order.token, from_seq=_first_open(program, order))):
+        first = _first_open(program, order, channel if is_running else None)
+        for line in channel.follow(Follow(token=order.token, from_seq=first)):
             if isinstance(line, JournalEnd):
                 return
             _keep(program, order, line)
@@ -51,13 +55,19 @@ def perform(program: Program, case: Case, *, lease: Lease) -> None:
                 _acknowledge(program, case, order, line, channel, lease=lease)
 
 
-def _first_open(program: Program, order: StoredOrder) -> int:
-    """The first line that is not stored, or that asked and got no acknowledgement yet."""
+def _first_open(program: Program, order: StoredOrder, channel: Channel | None) -> int:
+    """The first line that is not stored, or that asked and got no acknowledgement yet, or whose
+    acknowledgement may have been lost. `channel`: to an agent that is at work.
+    """
     with program.store.snapshot() as tx:
         stored = journal.lines(tx, order.id)
         granted = {ack.seq for ack in journal.acknowledgements(tx, order.id)}
     waiting = [line.seq for line in stored if line.needs_ack and line.seq not in granted]
     after = stored[-1].seq + 1 if stored else 0
+    if channel is not None and not waiting and stored and stored[-1].needs_ack:
+        said = channel.ask(AskStatus(token=order.token, finalise=False))
+        if isinstance(said, StatusAnswer) and said.journal_lines == after:
+            waiting = [stored[-1].seq]
     return min([*waiting, after])
 
 

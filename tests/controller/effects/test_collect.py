@@ -12,14 +12,24 @@ import pytest
 
 from certificate.errors import Code as CertificateCode
 from certificate.errors import Malformed, Refused, Untrusted
-from certificate.messages import Ack, AckAnswer, Follow, JournalEnd, JournalLine, Line, TokenState
+from certificate.messages import (
+    Ack,
+    AckAnswer,
+    AskStatus,
+    Follow,
+    JournalEnd,
+    JournalLine,
+    Line,
+    StatusAnswer,
+    TokenState,
+)
 from certificate.statements import Plan
 from certificate.statements.statement import read_model
 from controller import case as cases
 from controller.channels.simulated import SimulatedRoute
 from controller.dispatch import working
 from controller.dispatch.lease import LEASE, Lease, uptime_seconds
-from controller.errors import Code, LostRace
+from controller.errors import Code, LostRace, Unanswered
 from controller.facts import Effect, Question
 from controller.states import State
 from controller.store import deprovisions, evidence, journal, observations
@@ -35,6 +45,8 @@ class Execution:
         self.acks: list[Ack] = []
         #: Steps that were granted in the store when their acknowledgement arrived.
         self.granted_on_arrival: list[str] = []
+        #: The connection ends after an acknowledgement was granted and before it arrives.
+        self.loses_acks = False
         with world.program.store.transaction() as tx:
             deprovisions.end_all_leases(tx)
             self.fence = deprovisions.claim(tx, world.key, owner="test", now=world.now(), lease=LEASE).fence
@@ -94,6 +106,17 @@ class Execution:
             case Follow():
                 yield from self.written[request.from_seq :]
                 yield JournalEnd(token=request.token, lines=len(self.written), is_complete=True)
+            case AskStatus():
+                state = TokenState.RUNNING.value
+                yield StatusAnswer(
+                    token=request.token,
+                    boot_id=self.order.boot_id,
+                    state=state,
+                    journal_lines=len(self.written),
+                    absence=None,
+                )
+            case Ack() if self.loses_acks:
+                return
             case Ack():
                 self.acks.append(request)
                 self.granted_on_arrival.extend(step for step in self.granted if step == request.step)
@@ -176,6 +199,62 @@ def test_a_step_still_without_an_acknowledgement_is_looked_at_again(execution: E
     execution.collect()
     assert execution.granted == [step]
     assert execution.stored == ["start"]
+
+
+def lose_the_acknowledgement(execution: Execution) -> str:
+    """Granted on record; the connection ended before the agent was told."""
+    execution.says(TokenState.RUNNING)
+    step = execution.asks_for_a_start()
+    execution.loses_acks = True
+    with pytest.raises(Unanswered):
+        execution.collect()
+    assert execution.granted == [step]
+    assert not execution.acks
+    execution.loses_acks = False
+    return step
+
+
+def test_an_acknowledgement_lost_with_its_connection_is_told_again_as_the_same_grant(
+    execution: Execution,
+) -> None:
+    step = lose_the_acknowledgement(execution)
+    execution.collect()
+    (ack,) = execution.acks
+    assert (ack.seq, ack.step) == (0, step)
+    assert execution.granted == [step]
+
+
+def test_an_acknowledgement_that_arrived_though_nobody_said_so_is_not_told_again(
+    execution: Execution,
+) -> None:
+    lose_the_acknowledgement(execution)
+    execution.writes("sent")
+    execution.collect()
+    assert not execution.acks
+    assert execution.stored == ["start", "sent"]
+
+
+def test_a_lost_acknowledgement_is_not_told_again_once_the_customer_came_back(execution: Execution) -> None:
+    lose_the_acknowledgement(execution)
+    execution.world.renew()
+    with pytest.raises(Refused) as caught:
+        execution.collect()
+    assert caught.value.code is Code.TENANCY_REMAINS
+    assert not execution.acks
+    execution.writes("not_begun")
+    execution.collect()
+    assert not execution.acks
+    assert execution.stored == ["start", "not_begun"], "following goes on once the step is given up"
+
+
+@pytest.mark.parametrize("state", [TokenState.DONE, TokenState.ABSENT, TokenState.UNKNOWN])
+def test_a_lost_acknowledgement_is_not_told_again_unless_the_agent_is_at_work(
+    execution: Execution, state: TokenState
+) -> None:
+    lose_the_acknowledgement(execution)
+    execution.says(state)
+    execution.collect()
+    assert not execution.acks
 
 
 def test_a_worker_whose_lease_was_taken_keeps_and_acknowledges_nothing(execution: Execution) -> None:

@@ -191,11 +191,11 @@ def _plain(drive: PlainDrive, said: PlainDescription, stacked: tuple[Stacked, ..
 
 
 def _refused(storage: RefusedStorage, stacked: tuple[Stacked, ...]) -> DriveReport:
-    """Nobody opened it, so no driver vouches for what it is: it gets the weakest class."""
+    """Nobody opened it, so no driver vouches for what it is."""
     return _closed(
         transport=storage.transport,
         attachment=storage.attachment,
-        device_class=DeviceClass.EMULATED,
+        device_class=DeviceClass.NOT_OPENED,
         model=storage.model or NOT_OBSERVED,
         serial=storage.serial,
         capacity_bytes=storage.capacity_bytes,

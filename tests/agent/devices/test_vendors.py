@@ -27,7 +27,12 @@ def test_any_other_vendor_leaves_the_drivers_word(pci_vendor: int) -> None:
 
 @given(declared=st.sampled_from(DeviceClass), pci_vendor=VENDORS)
 def test_a_vendor_never_makes_a_device_more_physical(declared: DeviceClass, pci_vendor: int) -> None:
-    order = [DeviceClass.PHYSICAL, DeviceClass.EMULATED, DeviceClass.IMAGE_FILE]
+    order = [
+        DeviceClass.PHYSICAL,
+        DeviceClass.EMULATED,
+        DeviceClass.IMAGE_FILE,
+        DeviceClass.NOT_OPENED,
+    ]
     assert order.index(class_of(declared, pci_vendor)) >= order.index(declared)
 
 

@@ -177,13 +177,13 @@ def test_a_drive_that_names_a_hypervisor_as_its_vendor_is_emulated(
     assert inventory.report(drive).device_class == expected
 
 
-def test_storage_nobody_opened_gets_the_weakest_class_and_no_technique() -> None:
+def test_storage_nobody_opened_says_so_and_gets_no_technique() -> None:
     refused = RefusedStorage(
         name="sda", transport="scsi", model="", serial="", capacity_bytes=1, code=Code.STORAGE_UNSUPPORTED
     )
     storage = inventory.Storage(drives=(), refused=(refused,), is_images_only=False)
     (drive,) = inventory.take(storage, boot_id=BOOT, host_facts=NamedHost()).drives
-    assert drive.device_class == DeviceClass.EMULATED.value
+    assert drive.device_class == DeviceClass.NOT_OPENED.value
     with pytest.raises(Refused):
         selection.select(selection.capabilities(drive), Method.CLEAR, overwrite=OverwritePattern.KEYSTREAM)
 
@@ -275,6 +275,19 @@ def test_a_drive_whose_blocks_cannot_be_read_says_so_and_is_not_refused_for_it(m
 def test_a_namespace_that_is_not_attached_was_not_searched(images: Path, make_drive: Make) -> None:
     make_drive("a", namespaces=(Namespace(nsid=1, blocks=8), Namespace(nsid=4, blocks=16, is_attached=False)))
     assert words(only_drive(images))["LAYER_SEARCH"] == "not_observed"
+
+
+class Readable(EmulatedBlockIo):
+    def peek(self, nsid: int, offset_bytes: int, length_bytes: int) -> bytes:
+        return bytes(length_bytes)
+
+
+def test_not_even_where_something_answers_for_it(make_drive: Make) -> None:
+    device = make_drive(
+        "a", namespaces=(Namespace(nsid=1, blocks=8), Namespace(nsid=4, blocks=16, is_attached=False))
+    )
+    drive = NvmeDrive(name="a", transport=KernelDriven(device, b"\x4d\x14"), blocks=Readable(device))
+    assert words(inventory.report(drive))["LAYER_SEARCH"] == "not_observed"
 
 
 def test_more_layers_than_evidence_can_name_wait_for_a_person(

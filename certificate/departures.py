@@ -90,7 +90,7 @@ def require_destruction(
     if attested.medium != said.medium.commitment:
         raise Untrusted(Code.SUBJECT_MISMATCH, "what the operators attest is of another medium")
     if list(destruction.decisions) != sorted(set(destruction.decisions)):
-        raise Untrusted(Code.ATTESTATION_MISSING, "one decision is named twice")
+        raise Untrusted(Code.ATTESTATION_MISSING, "one decision is named twice, or they are out of order")
     opened = [
         _opened(_named(decisions, digest), enrolments, root, before=said.issued_at)
         for digest in destruction.decisions

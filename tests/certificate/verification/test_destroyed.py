@@ -446,3 +446,18 @@ def test_a_stranger_takes_nothing_out(gone: Gone) -> None:
     gone.summary = {}
     gone.removed_by[1] = (gone.tools["keys"].stranger, {})
     gone.refused(Code.KEY_UNTRUSTED)
+
+
+@pytest.mark.parametrize("spoil", [lambda named: named[::-1], lambda named: [*named, named[-1]]])
+def test_both_decisions_are_named_once_and_in_order(
+    gone: Gone, spoil: Callable[[list[str]], list[str]]
+) -> None:
+    decisions = sorted(gone.decision(*each).payload_digest for each in gone.people)
+    gone.outcome_changes["destruction"] = {"attested": dumped(gone.statement), "decisions": spoil(decisions)}
+    gone.refused(Code.ATTESTATION_MISSING, "twice")
+
+
+def test_a_destruction_anchored_in_its_own_future_is_refused(gone: Gone) -> None:
+    anchor = dumped(changed(gone.tools["make_outcome"], {}))["anchor"]
+    gone.outcome_changes["anchor"] = anchor | {"size": 500}
+    gone.refused(Code.CHECKPOINT_INVALID)

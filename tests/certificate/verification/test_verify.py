@@ -541,6 +541,7 @@ def test_a_summary_logged_before_its_outcome_sums_up_nothing(story: Story) -> No
         ("media", lambda media: media * 2, Code.SUBJECT_MISMATCH),
         ("media.0.became", "not_erased", Code.EVIDENCE_MISMATCH),
         ("media.0.became", "removed", Code.ATTESTATION_MISSING),
+        ("media.0.decision_digest", "00" * 32, Code.SUBJECT_MISMATCH),
         ("claim.grade", "device-attested", Code.EVIDENCE_MISMATCH),
         ("anchor.size", 999, Code.CHECKPOINT_INVALID),
     ],
@@ -558,6 +559,32 @@ def test_a_summary_that_lacks_a_medium_of_the_order_is_an_incomplete_set(story: 
 @pytest.mark.parametrize("became", ["not_erased", "inconclusive"])
 def test_a_host_with_a_spoilt_medium_may_not_claim_an_erasure(story: Story, became: str) -> None:
     refused(in_summary(two_media(story), became), Code.EVIDENCE_MISMATCH, "worst medium")
+
+
+def superseded(story: Story) -> Story:
+    """The host was tried again after this attempt, and its summary names what came of that."""
+    story.build()
+    own = story.envelopes["order"].payload_digest
+    return story.summed("order_digests", [own, "77" * 32]).summed("media.0.outcome_digest", "88" * 32)
+
+
+def test_an_erasure_that_was_followed_by_another_attempt_is_superseded(story: Story) -> None:
+    refused(superseded(story), Code.SUPERSEDED, "tried again")
+
+
+def test_a_failure_that_was_followed_by_another_attempt_stays_one(story: Story) -> None:
+    refused(superseded(story.seen("media.0.markers.markers.0.reading_after", "unchanged")), Code.NOT_ERASED)
+
+
+def test_a_host_that_a_medium_left_unerased_is_not_claimed_to_be_erased(story: Story) -> None:
+    left = {
+        "commitment": "ab" * 32,
+        "became": "open_exception",
+        "outcome_digest": "not_applicable",
+        "decision_digest": "cd" * 32,
+    }
+    story.summed("media", lambda media: [*media, left])
+    refused(story, Code.EVIDENCE_MISMATCH, "worst medium")
 
 
 # --- 9: the allocation ---

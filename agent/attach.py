@@ -12,10 +12,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from agent import layer_steps, markers
+from agent import layer_steps, markers, overwritten
 from agent.devices.drive import DriveIdentity
 from agent.errors import Code, StepRefused
-from agent.execute import Execution, is_whole
+from agent.execute import Execution
 from agent.found_media import place
 from agent.journal import Kind
 from agent.journal_bodies import (
@@ -26,7 +26,6 @@ from agent.journal_bodies import (
     StartBody,
     read_body,
 )
-from agent.overwritten import capacity_bytes
 from agent.steps import is_layers, markers_step
 from agent.techniques.technique import Prepared, Started
 from agent.work import Running, Work, aim_at
@@ -112,7 +111,7 @@ def _recover_command(
     work.technique = Technique(start.technique)
     ended = next((read_body(other, EndedBody) for other in of_step if other.kind == Kind.ENDED), None)
     if ended is not None:
-        work.is_overwritten = is_whole(ended.overwrite, capacity_bytes(work.aim))
+        work.is_overwritten = overwritten.is_whole(ended.overwrite, work.aim)
     is_over = ended is not None or any(other.kind == Kind.NOT_BEGUN for other in of_step)
     if is_over or start.submission == NOT_APPLICABLE:
         return

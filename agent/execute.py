@@ -23,7 +23,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from agent import last_look, layer_steps, markers
+from agent import last_look, layer_steps, markers, overwritten, release_steps
 from agent.errors import Code, DeviceError, StepRefused
 from agent.evidence import assemble
 from agent.found_media import FoundMedium, annex_digest, place, self_report
@@ -35,21 +35,17 @@ from agent.journal_bodies import (
     MarkedBody,
     MarkersCommittedBody,
     OpenedBody,
-    OverwriteRead,
     ProgressBody,
-    ReleasedBody,
-    ReleasedRead,
     SentBody,
     StartBody,
     StoppedBody,
     without_names,
     write_body,
 )
-from agent.overwritten import capacity_bytes
 from agent.permit import Permit
 from agent.steps import markers_step, start_step
-from agent.teardown import Released, Teardown
-from agent.techniques.technique import Facts, Report, Started, Technique, Watched
+from agent.teardown import Teardown
+from agent.techniques.technique import Report, Started, Technique, Watched
 from agent.told import Told
 from agent.work import Running, Work, aim_at
 from agent.world import World
@@ -107,7 +103,7 @@ class Execution:
     def run(self) -> None:
         """From the accepted order to signed evidence. Raises only what concerns the journal itself."""
         if not self.permit.is_given_up():
-            self._release()
+            release_steps.release(self)
         for work in self.works:
             if self.permit.is_given_up():
                 break
@@ -119,11 +115,16 @@ class Execution:
             self._begin(work)
         # A drive that works alone may fail and need its next technique while the order is still alive; the
         # host's own passes take longest and have none after them.
-        for work in sorted(self.works, key=lambda work: work.is_hosts_turn):
-            while work.running is not None:
+        self._pursue(of_host=False)
+        self._pursue(of_host=True)
+        self.conclude()
+
+    def _pursue(self, *, of_host: bool) -> None:
+        """Each medium to its end, or, not `of_host`, until only the host's own pass is on its way."""
+        for work in self.works:
+            while work.running is not None and (of_host or not work.running.is_hosts):
                 self.watch(work)
                 self._begin(work)
-        self.conclude()
 
     def conclude(self) -> None:
         """The last look at each medium, the evidence, the end; of a token given up, only the end."""
@@ -143,7 +144,8 @@ class Execution:
         for work, look in looks:
             step = f"readback:{work.commitment}"
             with self.contained(work, step):
-                self.journal.append(Kind.READBACK, step=step, body=write_body(look()))
+                body = look(self._reporter(work, step))
+                self.journal.append(Kind.READBACK, step=step, body=write_body(body))
 
     def _let_go(self, work: Work) -> None:
         if work.found.drive is None:
@@ -185,32 +187,6 @@ class Execution:
             tell(work, Kind.FAILED, step, Code.AGENT_FAILED, "see the agent's log")
 
     # --- before anything irreversible -----------------------------------------------------------------------
-
-    def _release(self) -> None:
-        """Lets go of everything that stands on the drives of the order, all at once: one thing may stand on
-        several. Where that is refused nothing was let go, and no medium goes on.
-        """
-        serials = {
-            work.commitment: work.found.report.serial
-            for work in self.works
-            if work.found.drive is not None and work.found.report is not None
-        }
-        released: Released = {}
-        failure: Exception | None = None
-        try:
-            released = self.teardown.release(tuple(serials.values()))
-        except Exception as error:
-            # Told of each medium below.
-            failure = error
-        for work in self.works:
-            step = f"release:{work.commitment}"
-            with self.contained(work, step):
-                if failure is not None:
-                    raise failure
-                things = released.get(serials.get(work.commitment, ""), ())
-                reads = tuple(ReleasedRead(kind=kind.value, is_released=seen.value) for kind, seen in things)
-                body = ReleasedBody(medium=work.commitment, released=reads)
-                self.journal.append(Kind.RELEASED, step=step, body=write_body(body))
 
     def open(self, work: Work) -> None:
         """Takes the drive and journals what it says of itself. Raises StepRefused: DRIVE_MISSING,
@@ -360,7 +336,7 @@ class Execution:
                 running.started,
                 now_ms=self.world.clock,
                 pause=self.world.pause,
-                report=self._reporter(work, running),
+                report=self._reporter(work, running.step),
             )
             self._journal_ended(work, running, watched)
 
@@ -377,19 +353,19 @@ class Execution:
             seen_in_progress=facts.seen_in_progress.value,
             timed_out=facts.timed_out.value,
             finished_at=time_text(self.world.utc_seconds()),
-            overwrite=_overwrite_read(facts),
+            overwrite=overwritten.read_of(facts),
             codes=",".join(facts.errors),
         )
         self.journal.append(Kind.ENDED, step=running.step, body=write_body(body))
         work.running = None
-        work.is_overwritten = is_whole(body.overwrite, capacity_bytes(work.aim))
+        work.is_overwritten = overwritten.is_whole(body.overwrite, work.aim)
         if facts.has_failed:
             work.commands = []
             return
         is_well = running.started.was_accepted is Seen.YES and facts.timed_out is Seen.NO
         work.is_stopped = not (work.commands and is_well)
 
-    def _reporter(self, work: Work, running: Running) -> Report:
+    def _reporter(self, work: Work, step: str) -> Report:
         """Journals progress when it moved; a drive that stands still fills no journal."""
         last = -1
 
@@ -398,12 +374,11 @@ class Execution:
             if progress_65536ths >> PROGRESS_SHIFT == last:
                 return
             last = progress_65536ths >> PROGRESS_SHIFT
+            technique = NOT_OBSERVED if work.technique is None else work.technique.value
             body = ProgressBody(
-                medium=work.commitment,
-                technique=running.technique.technique.value,
-                progress_65536ths=str(progress_65536ths),
+                medium=work.commitment, technique=technique, progress_65536ths=str(progress_65536ths)
             )
-            self.journal.append(Kind.PROGRESS, step=running.step, body=write_body(body))
+            self.journal.append(Kind.PROGRESS, step=step, body=write_body(body))
 
         return report
 
@@ -438,23 +413,3 @@ class Execution:
         """A line that says why a step of this medium was not begun, or failed."""
         body = StoppedBody(medium=work.commitment, code=code.value, reason=reason)
         self.journal.append(kind, step=step, body=write_body(body))
-
-
-def is_whole(overwrite: OverwriteRead | None, capacity: int) -> bool:
-    """The host's pass reached all `capacity` bytes, and the drive said that nothing waits in a cache."""
-    if overwrite is None:
-        return False
-    is_complete = (overwrite.bytes_written, overwrite.bytes_failed) == (capacity, 0)
-    return is_complete and overwrite.was_flushed == Seen.YES.value
-
-
-def _overwrite_read(facts: Facts) -> OverwriteRead | None:
-    done = facts.overwrite
-    if done is None:
-        return None
-    return OverwriteRead(
-        pattern=done.pattern.value,
-        bytes_written=done.bytes_written,
-        bytes_failed=done.bytes_failed,
-        was_flushed=done.was_flushed.value,
-    )

@@ -146,7 +146,7 @@ class SentBody(Line):
 
 @dataclass(frozen=True, kw_only=True)
 class ProgressBody(Line):
-    """Our command was seen running."""
+    """Our command was seen running, or, with the step of a read-back, how far that is."""
 
     name = "progress_body"
     medium: str

@@ -9,46 +9,74 @@ were not surely written are not read, because they cannot be found unchanged.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ThreadPoolExecutor, wait
 from functools import partial
 
 from agent import layer_steps, markers, overwritten, readback
 from agent.errors import Code, DeviceError
 from agent.journal_bodies import ContentRead, MarkerRead, ReadbackBody
 from agent.readback import ReadBackFacts
+from agent.techniques.technique import Report
 from agent.work import Work
 from certificate import sampling
 from certificate.errors import Refused
 from certificate.statements import Seen
 from certificate.statements.vocabulary import MarkerReading, OverwritePattern, ReadBackMode
 
+#: Looks, telling meanwhile how far a read-back is.
+Look = Callable[[Report], ReadbackBody]
+#: How often somebody who waits for a read-back is told how far it is.
+REPORT_SECONDS = 1.0
+
+
+class Reading:
+    """One read-back under way. `done_65536ths`: how far it is."""
+
+    def __init__(
+        self, pool: Executor, work: Work, pattern: OverwritePattern, *, mode: ReadBackMode, seed: str
+    ):
+        self.done_65536ths = 0
+        self._facts: Future[ReadBackFacts] = pool.submit(
+            readback.read_back,
+            work.drive.blocks,
+            work.aim.layout,
+            key=work.aim.key,
+            pattern=pattern,
+            mode=mode,
+            seed=seed,
+            report=self._note,
+        )
+
+    def _note(self, done_65536ths: int) -> None:
+        self.done_65536ths = done_65536ths
+
+    def facts(self, report: Report) -> ReadBackFacts:
+        """Waits for the end, which comes by the read-back's own deadline. Raises what it raised."""
+        while not wait((self._facts,), timeout=REPORT_SECONDS).done:
+            report(self.done_65536ths)
+        return self._facts.result()
+
 
 def looks(
     works: Sequence[Work], *, mode: ReadBackMode, order_digest: str, nonce: bytes
-) -> Iterator[tuple[Work, Callable[[], ReadbackBody]]]:
+) -> Iterator[tuple[Work, Look]]:
     """Each medium that has a drive, and the look at it. `nonce`: the markers'."""
     seen = [work for work in works if work.found.drive is not None]
     with ThreadPoolExecutor(max_workers=max(1, len(seen)), thread_name_prefix="look") as pool:
-        contents: dict[str, Future[ReadBackFacts]] = {}
+        readings: dict[str, Reading] = {}
         for work in seen:
             pattern = overwritten.pattern_of(work.technique)
             if work.is_overwritten and work.is_held and pattern is not None:
                 seed = sampling.seed(order_digest=order_digest, nonce=nonce, commitment=work.commitment)
-                contents[work.commitment] = pool.submit(_compare, work, pattern, mode, seed)
+                readings[work.commitment] = Reading(pool, work, pattern, mode=mode, seed=seed)
         for work in seen:
-            yield work, partial(_look, work, contents.get(work.commitment))
+            yield work, partial(_look, work, readings.get(work.commitment))
 
 
-def _compare(work: Work, pattern: OverwritePattern, mode: ReadBackMode, seed: str) -> ReadBackFacts:
-    return readback.read_back(
-        work.drive.blocks, work.aim.layout, key=work.aim.key, pattern=pattern, mode=mode, seed=seed
-    )
-
-
-def _look(work: Work, content: Future[ReadBackFacts] | None) -> ReadbackBody:
-    """What is seen of the medium now. Waits for its read-back, which ends by its own deadline."""
+def _look(work: Work, reading: Reading | None, report: Report) -> ReadbackBody:
+    """What is seen of the medium now."""
     codes: list[str] = []
-    facts = _content(content, codes)
+    content = _content(reading, codes, report)
     same = _same_identity(work, codes)
     reads = _marker_reads(work)
     is_readable = Seen.NOT_OBSERVED
@@ -60,16 +88,16 @@ def _look(work: Work, content: Future[ReadBackFacts] | None) -> ReadbackBody:
         is_readable=is_readable.value,
         markers=reads,
         layers=layer_steps.look(work),
-        content=facts,
+        content=content,
         codes=",".join(dict.fromkeys(codes)),
     )
 
 
-def _content(content: Future[ReadBackFacts] | None, codes: list[str]) -> ContentRead | None:
-    if content is None:
+def _content(reading: Reading | None, codes: list[str], report: Report) -> ContentRead | None:
+    if reading is None:
         return None
     try:
-        facts = content.result()
+        facts = reading.facts(report)
     except (Refused, DeviceError) as error:
         codes.append(error.code.value)
         return None

@@ -10,8 +10,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from agent.devices.layout import Layout
-from agent.techniques.technique import Aim
+from agent.journal_bodies import OverwriteRead
+from agent.techniques.technique import Aim, Facts
 from certificate import keystream
+from certificate.statements import Seen
 from certificate.statements.vocabulary import OverwritePattern, Technique
 
 #: What stands at (nsid, offset in bytes from its start, length in bytes).
@@ -42,9 +44,26 @@ def content_after(technique: Technique | None, aim: Aim) -> Content | None:
             return None
 
 
-def capacity_bytes(aim: Aim) -> int:
-    """Every byte that a pass over the whole layout writes."""
-    return sum(size_bytes for _, size_bytes in aim.layout)
+def read_of(facts: Facts) -> OverwriteRead | None:
+    """What the host's pass did, as the journal keeps it; None where it wrote nothing."""
+    done = facts.overwrite
+    if done is None:
+        return None
+    return OverwriteRead(
+        pattern=done.pattern.value,
+        bytes_written=done.bytes_written,
+        bytes_failed=done.bytes_failed,
+        was_flushed=done.was_flushed.value,
+    )
+
+
+def is_whole(read: OverwriteRead | None, aim: Aim) -> bool:
+    """The host's pass wrote every byte of the layout, and the drive said that nothing waits in a cache."""
+    if read is None:
+        return False
+    capacity_bytes = sum(size_bytes for _, size_bytes in aim.layout)
+    is_complete = (read.bytes_written, read.bytes_failed) == (capacity_bytes, 0)
+    return is_complete and read.was_flushed == Seen.YES.value
 
 
 def _keystream(aim: Aim) -> Content | None:

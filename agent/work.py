@@ -75,11 +75,6 @@ class Work:
         return self.found.planned.commitment
 
     @property
-    def is_hosts_turn(self) -> bool:
-        """The host itself is writing to it now."""
-        return self.running is not None and self.running.is_hosts
-
-    @property
     def drive(self) -> Drive:
         """Raises StepRefused(DRIVE_MISSING) when the medium has none."""
         if self.found.drive is None:

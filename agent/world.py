@@ -12,7 +12,7 @@ from datetime import datetime
 
 @dataclass(frozen=True, kw_only=True)
 class World:
-    """`clock`: CLOCK_BOOTTIME, milliseconds; `now`: UTC; `pause`: waits seconds; `random_bytes`: that many."""
+    """`clock`: CLOCK_BOOTTIME, milliseconds; `now`: UTC; `pause`: waits seconds; `random_bytes`: so many."""
 
     clock: Callable[[], int]
     now: Callable[[], datetime]

@@ -2,8 +2,8 @@
 
 Rules: `prepare` only reads, and refuses what the technique cannot do on this drive as it is now; `start`
 begins once and irreversibly, and a lost answer is `not_observed`, never a second start; `watch` asks the
-drive (or, where the host does the work, how far it is) and believes no timer; `conclude` states facts. `assurance`
-judges. A technique holds no state of its own: what belongs to one run is in `Started.handle`.
+drive (or, where the host does the work, how far it is) and believes no timer; `conclude` states facts, which
+`assurance` judges. A technique holds no state of its own: what belongs to one run is in `Started.handle`.
 """
 
 from __future__ import annotations

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
 
 from agent import inventory
 from agent.errors import Code
+from agent.journal_bodies import without_names
 from agent.medium_evidence import MAX_RELEASED
 from agent.permit import Permit
 from agent.teardown import Released
 from certificate.errors import Refused
+from certificate.messages import StackedReport
 from certificate.statements import Seen
 from certificate.statements.vocabulary import StackedKind
 
@@ -171,3 +173,12 @@ def test_of_too_many_things_the_worst_of_each_kind_is_told(make_lab: Any, stand:
     order = lab.accept()
     lab.run(order)
     assert released(lab, order) == [("mount", "no"), ("loop", "yes"), ("lvm", "not_observed")]
+
+
+def test_a_journal_keeps_no_name_that_a_tenant_chose(make_lab: Any) -> None:
+    """A mount point or a volume group names people and their business."""
+    report = make_lab("SN-1").inventory().drives[0]
+    standing = StackedReport(kind="mount", node="/home/a-tenant", on="a-tenants-volume")
+    kept = without_names(replace(report, stack=(standing,)))
+    assert "a-tenant" not in str(kept)
+    assert "SN-1" not in str(kept)

@@ -167,10 +167,12 @@ class Desk:
         with self.store.snapshot() as tx:
             return story(tx, key, source=self.source, policy=self.policy)
 
-    def certificate(self, key: DeprovisionId, *, with_annex: bool) -> CertificateFiles:
+    def certificate(
+        self, key: DeprovisionId, *, with_annex: bool, with_failures: bool = False
+    ) -> CertificateFiles:
         """Raises Refused: NOT_IN_STORE, CERTIFICATE_NOT_READY."""
         with self.store.snapshot() as tx:
-            return certificate(tx, key, self.signed_files, with_annex=with_annex)
+            return certificate(tx, key, self.signed_files, with_annex=with_annex, with_failures=with_failures)
 
     def ledger_page(self, *, from_seq: int) -> LedgerPage:
         """At most PAGE_LINES lines of the ledger, from event `from_seq` on."""

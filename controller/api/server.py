@@ -48,7 +48,9 @@ class Answers(Protocol):
     def hosts(self) -> HostList: ...
     def status(self) -> Status: ...
     def story(self, key: DeprovisionId) -> Story: ...
-    def certificate(self, key: DeprovisionId, *, with_annex: bool) -> CertificateFiles: ...
+    def certificate(
+        self, key: DeprovisionId, *, with_annex: bool, with_failures: bool
+    ) -> CertificateFiles: ...
     def ledger_page(self, *, from_seq: int) -> LedgerPage: ...
     def check_ledger(self) -> LedgerChecked: ...
 
@@ -85,8 +87,13 @@ def application(desk: Answers, routers: Sequence[APIRouter] = ()) -> FastAPI:
         return answer(desk.story(DeprovisionId.parse(key)))
 
     @app.get("/v1/deprovisions/{key}/certificate")
-    def certificate(key: str, annex: Annotated[int, Query(ge=0, le=1)] = 0) -> Response:
-        return answer(desk.certificate(DeprovisionId.parse(key), with_annex=annex == 1))
+    def certificate(
+        key: str,
+        annex: Annotated[int, Query(ge=0, le=1)] = 0,
+        failures: Annotated[int, Query(ge=0, le=1)] = 0,
+    ) -> Response:
+        named = DeprovisionId.parse(key)
+        return answer(desk.certificate(named, with_annex=annex == 1, with_failures=failures == 1))
 
     @app.get("/v1/ledger")
     def ledger_page(from_seq: Annotated[int, Query(ge=1)]) -> Response:

@@ -1,7 +1,8 @@
 """The story of one deprovision, and its certificate as files: read from rows, one snapshot each.
 
 Rules: nothing private and no plain serial stands in a story; why an order was made is told by `whys`; a
-certificate holds the outcomes that say `erased`, and the annex only when asked for.
+certificate holds the outcomes that say `erased` and that the host's summary names, and the one of a drive
+that was destroyed later; failures, superseded outcomes and annexes only when asked for.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from sqlalchemy import Connection
 
 from certificate.errors import RefusalCode, Refused
 from certificate.identifiers import DeprovisionId
-from certificate.statements import Outcome
+from certificate.statements import Outcome, Summary
 from certificate.statements import statement as statements
 from certificate.statements.vocabulary import Result
 from controller.api.documents import (
@@ -69,17 +70,34 @@ def story(tx: Connection, key: DeprovisionId, *, source: str, policy: Mapping[st
 
 
 def certificate(
-    tx: Connection, key: DeprovisionId, files: SignedFiles, *, with_annex: bool
+    tx: Connection, key: DeprovisionId, files: SignedFiles, *, with_annex: bool, with_failures: bool = False
 ) -> CertificateFiles:
-    """Every `erased` outcome as files. Raises Refused: NOT_IN_STORE, CERTIFICATE_NOT_READY."""
+    """Every certificate as files, and with `with_failures` every other signed outcome. Raises Refused:
+    NOT_IN_STORE, CERTIFICATE_NOT_READY.
+    """
     deprovisions.load(tx, key)
-    erased = [each for each in outcomes.of_deprovision(tx, key) if each.result is Result.ERASED]
-    if not erased:
+    asked = [
+        each
+        for each in outcomes.of_deprovision(tx, key)
+        if _is_certificate(tx, each) or (with_failures and each.is_issued)
+    ]
+    if not asked:
         raise Refused(Code.CERTIFICATE_NOT_READY, f"no outcome of {key} says that a medium was erased")
     written: list[CertificateFile] = []
-    for outcome in erased:
+    for outcome in asked:
         written += _files(outcome.id, assemble(tx, outcome, files), with_annex=with_annex)
     return CertificateFiles(deprovision=key, files=tuple(written))
+
+
+def _is_certificate(tx: Connection, stored: StoredOutcome) -> bool:
+    """It says `erased`, and the host's summary names it; or its medium was destroyed after that."""
+    if stored.result is not Result.ERASED or stored.deprovision is None:
+        return False
+    if stored.attempt is None:
+        return stored.is_issued
+    summary = outcomes.summary_of(tx, stored.deprovision)
+    media = () if summary is None else statements.read(summary.payload, Summary).predicate.media
+    return stored.payload_digest in {each.outcome_digest for each in media}
 
 
 def _files(name: str, assembled: Assembled, *, with_annex: bool) -> list[CertificateFile]:

@@ -23,15 +23,22 @@ def certificate(
         bool,
         typer.Option("--annex", help="Also serials and raw pages: for the customer, not for the public."),
     ] = False,
+    failures: Annotated[
+        bool,
+        typer.Option("--failures", help="Also what failed, and what a later attempt superseded."),
+    ] = False,
     home: HomeOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """*.bundle.json is all a stranger needs with the trust root; *.dsse.json and *.evidence.dsse.json are its
-    parts for openssl or cosign. A file that is there already is written over only by the same bytes.
+    parts for openssl or cosign. A file that is there already is written over only by the same bytes. The
+    record of a failure is genuine and no certificate: expunge verify answers 1 or 3.
     """
     key = deprovision_id(deprovision)
     with Client.of(located(home)) as client:
-        told = client.get(f"/v1/deprovisions/{key}/certificate", CertificateFiles, annex=int(annex))
+        told = client.get(
+            f"/v1/deprovisions/{key}/certificate", CertificateFiles, annex=int(annex), failures=int(failures)
+        )
     written = write(told, out)
     if as_json:
         typer.echo(told.to_json())

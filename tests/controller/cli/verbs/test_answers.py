@@ -140,7 +140,7 @@ def telling(served_desk: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
     desk = type(served_desk.desk)
     monkeypatch.setattr(desk, "status", lambda self: STATUS)
     monkeypatch.setattr(desk, "story", lambda self, key: STORY)
-    monkeypatch.setattr(desk, "certificate", lambda self, key, *, with_annex: FILES)
+    monkeypatch.setattr(desk, "certificate", lambda self, key, **options: FILES)
     return served_desk
 
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 import secrets
 import shutil
+from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from agent.devices.simulated import Fault, SimulatedNvme, occurrences
+from certificate import cli
 from certificate.bundle import Bundle
 from certificate.departures import LEFT_UNERASED
 from certificate.errors import Code, Refused
@@ -19,10 +22,12 @@ from certificate.statements import Outcome, Summary
 from certificate.statements import statement as statements
 from certificate.statements.vocabulary import Result, WhatBecame
 from certificate.verify import Verified, verify
+from controller.api import stories
+from controller.cli.verbs.certificate import write
 from controller.facts import Exit
 from controller.records import custody
 from controller.states import State
-from controller.store import deprovisions, hosts, orders, outcomes
+from controller.store import deprovisions, hosts, ledger, orders, outcomes
 from controller.store.hosts import DriveBasis
 from controller.store.outcomes import StoredOutcome
 
@@ -193,8 +198,6 @@ def test_a_drive_that_is_gone_stops_the_plan_until_two_people_take_it_off_the_re
 
 
 def live_a_minute(pair: Pair) -> None:
-    from datetime import timedelta
-
     ends_at = pair.world.now() + timedelta(minutes=1)
     pair.world.run(until=lambda world: world.now() >= ends_at)
 
@@ -293,6 +296,60 @@ def test_the_first_attempts_outcome_is_superseded_and_its_failure_stays_one(brok
     assert broken.refusal(failure) in {Code.NOT_ERASED, Code.INCONCLUSIVE}
 
 
+@pytest.fixture
+def stranger(broken: Pair, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Callable[[Path], int]:
+    """Somebody with nothing but a file, the provider's trust root and a policy that takes a demonstration."""
+    root, policy = tmp_path / "root.json", tmp_path / "policy.json"
+    root.write_bytes(broken.program.documents.trust_file)
+    policy.write_bytes(broken.program.documents.policy.write())
+
+    def verifies(file: Path) -> int:
+        return cli.main(["verify", str(file), "--trust", str(root), "--policy", str(policy)])
+
+    return verifies
+
+
+def files_of(pair: Pair, folder: Path, *, with_failures: bool) -> dict[str, Path]:
+    """What `expunge certificate` writes, bundles by the commitment of their medium."""
+    with pair.program.store.snapshot() as tx:
+        files = pair.program.documents.signed_files
+        told = stories.certificate(tx, pair.world.key, files, with_annex=False, with_failures=with_failures)
+    found = {}
+    for path in write(told, folder):
+        if path.name.endswith(".bundle.json"):
+            outcome = statements.read(payload_of(Bundle.read(path.read_bytes())), Outcome).predicate
+            found[outcome.outcome] = path
+    return found
+
+
+def test_a_stranger_never_takes_a_failure_for_a_certificate(
+    broken: Pair, stranger: Callable[[Path], int], tmp_path: Path
+) -> None:
+    (home_copy,) = broken.program.failures_folder.glob("*.bundle.json")
+    assert stranger(home_copy) in {1, 3}
+    with pytest.raises(Refused) as caught:
+        files_of(broken, tmp_path / "none", with_failures=False)
+    assert caught.value.code.value == "CERTIFICATE_NOT_READY"
+    handed = files_of(broken, tmp_path / "all", with_failures=True)
+    assert len(handed) == 2
+    assert all(stranger(path) in {1, 3} for path in handed.values())
+
+
+def test_after_the_second_attempt_exactly_one_file_is_a_certificate(
+    broken: Pair, stranger: Callable[[Path], int], tmp_path: Path
+) -> None:
+    broken.is_pulled()
+    broken.taken_out()
+    broken.retried()
+    (certificate,) = files_of(broken, tmp_path / "certificates", with_failures=False).values()
+    assert stranger(certificate) == 0
+    verdicts = [stranger(path) for path in files_of(broken, tmp_path / "all", with_failures=True).values()]
+    assert sorted(code == 0 for code in verdicts) == [False, False, True]
+    assert set(verdicts) <= {0, 1, 3}
+    (home_copy,) = broken.program.failures_folder.glob("*.bundle.json")
+    assert stranger(home_copy) in {1, 3}
+
+
 # --- destroyed ----------------------------------------------------------------------------------------------
 
 
@@ -308,6 +365,7 @@ def test_a_drive_destroyed_before_the_retry_stands_as_such_in_the_summary(broken
     assert entry.became is WhatBecame.DESTROYED
     assert entry.outcome_digest == attested.payload_digest
     assert broken.summary.claim.result is Result.ERASED
+    assert len(broken.certificates) == 2
     for bundle in broken.certificates.values():
         found = broken.verified(bundle, minimum_grade="operator-attested")
         assert not any("left it" in caution for caution in found.cautions)
@@ -369,3 +427,63 @@ def test_one_operator_alone_attests_nothing(pair: Pair) -> None:
         assert deprovisions.all_deprovisions(tx) == ()
         (host,) = hosts.all_hosts(tx)
         assert custody.touched_by(tx, host.id, now=pair.world.now()) == ()
+
+
+def test_a_drive_destroyed_under_no_deprovision_stands_for_itself(pair: Pair) -> None:
+    """Its host goes on, and no summary speaks of it."""
+    pair.taken_out()
+    pair.destroyed()
+    (attested,) = pair.outcomes_of(DEAD)
+    assert (attested.deprovision, attested.attempt, attested.is_issued) == (None, None, True)
+    (bundle,) = pair.certificates.values()
+    assert bundle.summary is None
+    assert pair.verified(bundle, minimum_grade="operator-attested").summary is None
+
+
+def test_a_controller_killed_between_decision_and_signature_signs_at_its_next_start(
+    pair: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from controller import destroying
+    from controller.people import deciding
+
+    pair.taken_out()
+    with monkeypatch.context() as killed:
+        killed.setattr(deciding.destroying, "issue_due", lambda program: None)
+        pair.destroyed()
+    (drafted,) = pair.outcomes_of(DEAD)
+    assert not drafted.is_issued
+    assert pair.certificates == {}
+    for _ in range(2):
+        destroying.issue_due(pair.program)
+    (issued,) = pair.outcomes_of(DEAD)
+    assert issued.is_issued
+    assert issued.payload == drafted.payload
+    assert len(pair.certificates) == 1
+
+
+def test_the_register_tells_where_each_is_and_how_old(pair: Pair) -> None:
+    from controller.api.host_records import register
+
+    pair.taken_out()
+    pair.world._skip_to(pair.world.now() + timedelta(days=3))
+    with pair.program.store.snapshot() as tx:
+        (line,) = register(tx, pair.program).media
+    assert (line.standing, line.place, line.destruction) == ("untouched", "safe 2", None)
+    assert line.age_seconds >= 3 * 86400
+    pair.destroyed()
+    with pair.program.store.snapshot() as tx:
+        (line,) = register(tx, pair.program).media
+    gone = line.destruction
+    assert line.standing == "destroyed"
+    assert gone is not None
+    assert (gone.method, gone.by, gone.witness, gone.place, gone.is_logged) == (
+        "shred",
+        "Shredders and Sons",
+        "Grace Hopper",
+        "their yard",
+        True,
+    )
+    with pair.program.store.snapshot() as tx:
+        told = "".join(event.line() for event in ledger.events(tx))
+    for private in ("Grace", "Shredders", "yard", DEAD):
+        assert private not in told

@@ -76,6 +76,11 @@ def _require_words(entry: MediumEvidence, said: Outcome, order: Order, evidence:
         ("start", done.started_at, entry.commands[0].started_at if entry.commands else NOT_OBSERVED),
         ("finish", done.finished_at, entry.commands[-1].finished_at if entry.commands else NOT_OBSERVED),
         ("standard", done.standard, outcome_words.clause(entry)),
+        (
+            "list of techniques given up",
+            done.fallback_from,
+            outcome_words.fallback_from(entry, planned.techniques),
+        ),
         ("kind of medium", said.media_kind, planned.kind),
         ("destination", said.destination, outcome_words.destination(said.claim)),
         (

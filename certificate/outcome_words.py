@@ -73,6 +73,12 @@ def clause(entry: MediumEvidence) -> str:
     return _NOT_APPLICABLE if sent == _NOT_APPLICABLE else CLAUSES[sent]
 
 
+def fallback_from(entry: MediumEvidence, planned: tuple[Technique, ...]) -> tuple[Technique, ...]:
+    """The plan's techniques before the one that was sent last: each was tried, and refused or failed."""
+    sent = technique_sent(entry)
+    return planned[: planned.index(Technique(sent))] if sent in planned else ()
+
+
 def markers_as_expected(entry: MediumEvidence) -> int:
     """How many markers read as the technique that was sent leaves them."""
     sent = technique_sent(entry)

@@ -342,15 +342,13 @@ def _residue(evidence: Evidence) -> tuple[Residue, ...]:
 
 def _sanitization(seen: MediumEvidence, *, order: Order, evidence: Evidence) -> Sanitization:
     planned = next(each for each in order.plan.media if each.commitment == seen.medium.commitment)
-    last = seen.commands[-1].technique if seen.commands else None
-    before = planned.techniques[: planned.techniques.index(last)] if last in planned.techniques else ()
     return Sanitization(
         layers=seen.layers,
         commands=seen.commands,
         started_at=seen.commands[0].started_at if seen.commands else NOT_OBSERVED,
         finished_at=seen.commands[-1].finished_at if seen.commands else NOT_OBSERVED,
         standard=outcome_words.clause(seen),
-        fallback_from=before,
+        fallback_from=outcome_words.fallback_from(seen, planned.techniques),
         unaddressed_areas=seen.unaddressed_areas,
         errors=seen.errors,
         tool=evidence.tool,

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
 
-from certificate.statements import Evidence, Order, Outcome, Summary
+from certificate import agreement
+from certificate.statements import Evidence, Order, Outcome, Statement, Summary
 from certificate.statements.order import Anchor
 from certificate.statements.outcome import Custody
 from certificate.statements.statement import Seen
@@ -25,6 +26,7 @@ from certificate.statements.vocabulary import (
 )
 from controller import certify
 from controller.certify import Issue, Verdict
+from tests.techniques import TECHNIQUES, Judged, Techniques
 
 NOW = datetime(2026, 11, 22, 10, 1, tzinfo=UTC)
 OTHER_MEDIUM = "9" * 64
@@ -296,3 +298,71 @@ def test_a_medium_that_the_evidence_does_not_speak_of_gets_an_outcome_that_claim
     assert outcome.verification.markers_committed == 0
     assert outcome.medium.capacity_bytes == "not_observed"
     assert outcome.validation == "not_applicable"
+
+
+# --- every technique ----------------------------------------------------------------------------------------
+
+
+def written(documents: ModuleType, judged: Judged, **changes: Any) -> Statement[Outcome]:
+    claim = judged.claim()
+    is_erased = claim.result is Result.ERASED
+    return certify.make_outcome(
+        outcome=documents.OUTCOME_ID,
+        issue=Case(documents).issue,
+        order=judged.order,
+        order_digest=documents.sign_order(judged.order).payload_digest,
+        evidence=judged.evidence,
+        evidence_digest="2" * 64,
+        evidence_file_digest="3" * 64,
+        verdict=Verdict(
+            commitment=judged.medium,
+            claim=claim,
+            decision=ValidationDecision.ACCEPT if is_erased else "not_applicable",
+            **changes,
+        ),
+        custody=documents.read_as(Custody, documents.CUSTODY),
+        supersedes=None,
+        decided_at=NOW,
+    )
+
+
+def obeyable(documents: ModuleType, judged: Judged) -> Any:
+    digest = documents.sign_order(judged.order).payload_digest
+    return SimpleNamespace(order=judged.order, order_digest=digest)
+
+
+@pytest.mark.parametrize("technique", TECHNIQUES)
+@pytest.mark.parametrize("layers", [0, 2])
+def test_whatever_the_controller_writes_a_stranger_computes_too(
+    documents: ModuleType, technique: str, layers: int
+) -> None:
+    refused = ("nvme_sanitize_block",) if technique == "overwrite_zero" else ()
+    honest = Techniques(documents).honest(technique, layers=layers, refused=refused)
+    cases = (
+        honest,
+        honest.marker(0, reading_after="unchanged"),
+        honest.told("commands", []),
+        honest.told("layers", []),
+    )
+    for judged in cases:
+        outcome = written(documents, judged)
+        agreement.require_one_story(outcome, obeyable(documents, judged), judged.evidence)
+    said = written(documents, honest).predicate
+    assert said.sanitization != "not_applicable"
+    assert said.verification != "not_applicable"
+    assert len(said.sanitization.layers) == layers
+    assert said.sanitization.fallback_from == refused
+    assert (said.verification.read_back != "not_applicable") is technique.startswith("overwrite")
+    assert said.media_kind == "self_encrypting_nvme"
+    assert (said.verification.verified_by, said.verification.role) == (honest.evidence.agent_keyid, "agent")
+
+
+def test_layers_alone_are_an_inconclusive_outcome_that_names_their_keys(documents: ModuleType) -> None:
+    judged = Techniques(documents).layers_alone(2)
+    outcome = written(documents, judged)
+    agreement.require_one_story(outcome, obeyable(documents, judged), judged.evidence)
+    said = outcome.predicate
+    assert said.claim.result is Result.INCONCLUSIVE
+    assert len(said.cryptographic_erase) == 2
+    assert said.destination == "not_observed"
+    assert said.gdpr_art28_3_g is Seen.NO

@@ -115,7 +115,8 @@ class Story:
         order, evidence = self.order, self.told
         assert order is not None
         entry = evidence.media[0]
-        medium = order.plan.media[0].commitment
+        planned = order.plan.media[0]
+        medium = planned.commitment
         claim = judge(order=order, evidence=evidence, commitment=medium)
         order_envelope = tools["signed_order"](order, self.signers.get("order", keys.order))
         evidence_envelope = tools["signed_evidence"](evidence, self.signers.get("evidence", keys.agent))
@@ -135,6 +136,9 @@ class Story:
             ("verification.markers_committed", entry.markers.committed_count),
             ("verification.markers_as_expected", outcome_words.markers_as_expected(entry)),
             ("sanitization.standard", outcome_words.clause(entry)),
+            ("sanitization.layers", [dumped(layer) for layer in entry.layers]),
+            ("sanitization.fallback_from", list(outcome_words.fallback_from(entry, planned.techniques))),
+            ("verification.read_back", read_back_of(entry)),
             ("cryptographic_erase", [dumped(key) for key in keys_erased(order, entry)]),
             ("validation", validation),
         ]
@@ -194,6 +198,10 @@ class Story:
             ),
             trust_roots=(root,),
         )
+
+
+def read_back_of(entry: Any) -> Any:
+    return entry.read_back if isinstance(entry.read_back, str) else dumped(entry.read_back)
 
 
 def keys_erased(order: Order, entry: Any) -> Any:

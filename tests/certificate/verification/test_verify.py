@@ -21,6 +21,21 @@ from certificate.statements.vocabulary import Grade, Result
 from certificate.verify import NO_WITNESS, Level, Verified, verify
 
 Story = Any
+LAYER = {
+    "kind": "luks2",
+    "nsid": 1,
+    "offset_bytes": 0,
+    "is_detached": "no",
+    "header_copies": 2,
+    "key_slots": 1,
+    "tokens": 0,
+    "area_bytes": 16_777_216,
+    "start_acknowledged": "yes",
+    "every_copy_differs": "yes",
+    "was_flushed": "yes",
+    "known_key_refused": "not_observed",
+    "is_found_after": "no",
+}
 
 
 def verified(story: Story, policy: Policy | None = None, **replaced: Any) -> Verified:
@@ -278,6 +293,8 @@ def test_an_outcome_whose_second_subject_is_another_medium_is_refused(
         ("verification.role", "operator", "verifier"),
         ("verification.read_back", "not_observed", "read-back"),
         ("sanitization.standard", "another", "standard"),
+        ("sanitization.fallback_from", ["nvme_sanitize_block"], "given up"),
+        ("sanitization.layers", [LAYER], "layers"),
         ("destination", "not_observed", "destination"),
         ("media_kind", "nvme", "kind of medium"),
         ("cryptographic_erase", [], "keys"),

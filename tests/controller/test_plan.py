@@ -12,11 +12,18 @@ from certificate.commitment import medium_commitment
 from certificate.errors import Code as CertificateCode
 from certificate.errors import Refused
 from certificate.identifiers import DeprovisionId
-from certificate.messages import CapabilityReport, DriveReport, HostFactReport, InventoryAnswer
+from certificate.messages import (
+    CapabilityReport,
+    DriveReport,
+    HostFactReport,
+    InventoryAnswer,
+    LayerReport,
+    NamespaceReport,
+)
 from certificate.statements import Plan, ValidationTable
 from certificate.statements.vocabulary import Method, ResidueName, Technique
 from controller.errors import Code
-from controller.plan import KnownDrive, KnownHost, compare, make_plan
+from controller.plan import KnownDrive, KnownHost, compare, differences, make_plan
 
 FACTS = (("chassis_serial", "CH1"), ("board_serial", "BD1"), ("dmi_uuid", "a1" * 16))
 BOTH, BLOCK_ONLY, NONE = "03000000", "02000000", "00000000"
@@ -248,3 +255,94 @@ def test_no_salt_and_no_serial_stands_in_a_plan(table: ValidationTable) -> None:
 def test_a_firmware_that_the_drive_does_not_tell_is_not_observed(table: ValidationTable) -> None:
     (medium,) = plan_of(table, known("S1"), inventory(drive("S1", firmware=""))).media
     assert medium.firmware == "not_observed"
+
+
+# --- what people are told of drives -------------------------------------------------------------------------
+
+
+def sentence(*drives: DriveReport, host: KnownHost, **options: Any) -> str:
+    return "; ".join(differences(inventory(*drives), host, **options))
+
+
+def test_a_missing_drive_is_named_by_medium_and_the_end_of_its_label() -> None:
+    host = known("S1", "LONGSERIAL9876")
+    said = sentence(drive("S1"), host=host)
+    medium = medium_commitment(salt=salt_of("LONGSERIAL9876"), serial="LONGSERIAL9876")
+    assert said.startswith(f"medium {medium[:8]} (serial ends in 9876) does not show")
+    assert "expunge media out" in said
+    assert "LONGSERIAL" not in said
+
+
+def test_a_drive_that_left_on_paper_only_is_told_from_a_stranger() -> None:
+    host = known("S1")
+    left = sentence(drive("S1"), drive("GONE1234"), host=host, left=frozenset({"GONE1234"}))
+    assert left == "a drive (serial ends in 1234) left by decision and is still in the host: take it out"
+    stranger = sentence(drive("S1"), drive("NEW05678"), host=host)
+    assert stranger == "a drive (serial ends in 5678) is there and not on record (readable)"
+
+
+def test_a_refused_drive_is_named_with_its_code_and_one_without_a_serial_as_such() -> None:
+    said = sentence(drive("S1", refused="STORAGE_REMOTE"), host=known("S1"))
+    assert said.endswith("(serial ends in S1) is refused: STORAGE_REMOTE")
+    mute = sentence(drive("S1"), drive("", refused="DRIVE_UNREADABLE"), host=known("S1"))
+    assert mute == "a drive (it shows no serial) is there and not on record (DRIVE_UNREADABLE)"
+
+
+def test_of_a_host_that_is_as_recorded_nothing_is_said() -> None:
+    assert sentence(drive("S1"), drive("S2"), host=known("S2", "S1")) == ""
+
+
+def test_the_refusal_of_a_plan_names_the_drive(table: ValidationTable) -> None:
+    with pytest.raises(Refused) as caught:
+        plan_of(table, known("S1", "S2"), inventory(drive("S1")))
+    assert "(serial ends in S2) does not show" in caught.value.reason
+
+
+# --- layers, attachment, overwrites -------------------------------------------------------------------------
+
+
+def with_layers(report: DriveReport, *places: tuple[str, int, int]) -> DriveReport:
+    area = {"area_bytes": 1 << 20, "header_copies": 2, "key_slots": 1, "tokens": 0}
+    layers = tuple(
+        LayerReport(kind=kind, nsid=nsid, offset_bytes=offset, is_detached=False, **area)
+        for kind, nsid, offset in places
+    )
+    return dataclasses.replace(report, layers=layers)
+
+
+def test_every_layer_that_was_found_is_planned_as_found(table: ValidationTable) -> None:
+    found = with_layers(drive("S1"), ("luks1", 1, 0), ("luks2", 1, 1 << 20))
+    (medium,) = plan_of(table, known("S1"), inventory(found)).media
+    assert [(each.kind, each.nsid, each.offset_bytes) for each in medium.layers] == [
+        ("luks1", 1, 0),
+        ("luks2", 1, 1 << 20),
+    ]
+
+
+@pytest.mark.parametrize("attachment", ["remote", "removable", "virtual"])
+def test_storage_beside_the_host_is_planned_where_it_is_on_record_and_nowhere_else(
+    table: ValidationTable, attachment: str
+) -> None:
+    beside = dataclasses.replace(drive("S2"), attachment=attachment)
+    plan = plan_of(table, known("S1", "S2"), inventory(drive("S1"), beside))
+    assert sorted(medium.attachment for medium in plan.media) == sorted(["internal", attachment])
+    with pytest.raises(Refused) as caught:
+        plan_of(table, known("S1"), inventory(drive("S1"), beside))
+    assert caught.value.code is Code.DRIVES_DIFFER
+
+
+def test_what_an_overwrite_writes_and_reads_back_is_the_tables(documents: ModuleType) -> None:
+    for overwrite, read_back in (("keystream", "full"), ("zero", "sampled")):
+        rule = {
+            "data_class": "default",
+            "floor": "clear",
+            "approvals_required": 0,
+            "overwrite": overwrite,
+            "read_back": read_back,
+        }
+        chosen = documents.build_table(rules=[rule])
+        whole = NamespaceReport(nsid=1, capacity_bytes=1 << 20, logical_block_bytes=512, is_attached=True)
+        plain = dataclasses.replace(drive("S1"), transport="virtio", capabilities=(), namespaces=(whole,))
+        plan = plan_of(chosen, known("S1"), inventory(plain))
+        assert (plan.overwrite, plan.read_back) == (overwrite, read_back)
+        assert plan.media[0].techniques == (f"overwrite_{overwrite}",)

@@ -23,6 +23,7 @@ from controller.case import Case
 from controller.channels import Channel
 from controller.dispatch.lease import Lease
 from controller.errors import Code
+from controller.facts import Question
 from controller.lifecycle import may_acknowledge, questions_to_acknowledge
 from controller.observe import questioning
 from controller.program import Program
@@ -31,7 +32,6 @@ from controller.store.orders import StoredOrder
 
 #: The kind of line that carries the signed evidence and its annex.
 EVIDENCE = "evidence"
-RUNNING = TokenState.RUNNING
 
 
 def perform(program: Program, case: Case, *, lease: Lease) -> None:
@@ -43,8 +43,7 @@ def perform(program: Program, case: Case, *, lease: Lease) -> None:
     order, boot = case.order, case.boot
     if order is None or boot is None or boot.host_key_blob is None:
         raise Refused(Code.ORDER_MISSING, "there is no order to follow")
-    with program.store.snapshot() as tx:
-        is_running = knowledge.facts_of(tx, program, case, now=program.clock()).token_state is RUNNING
+    is_running = _is_running(program, case)
     with program.route(case.host).open(host_key_blob=bytes.fromhex(boot.host_key_blob)) as channel:
         first = _first_open(program, order, channel if is_running else None)
         for line in channel.follow(Follow(token=order.token, from_seq=first)):
@@ -53,6 +52,19 @@ def perform(program: Program, case: Case, *, lease: Lease) -> None:
             _keep(program, order, line)
             if line.needs_ack and is_running:
                 _acknowledge(program, case, order, line, channel, lease=lease)
+
+
+def _is_running(program: Program, case: Case) -> bool:
+    """Whether the agent calls it running. A silence is no answer of its: it is asked again first, because
+    whoever follows without acknowledging may follow for hours.
+    """
+    with program.store.snapshot() as tx:
+        facts = knowledge.facts_of(tx, program, case, now=program.clock())
+    if facts.agent is not None and (facts.agent.answered_at is None or facts.agent.doubt):
+        questioning.ask_all(program, case, (Question.AGENT_STATUS,))
+        with program.store.snapshot() as tx:
+            facts = knowledge.facts_of(tx, program, case, now=program.clock())
+    return facts.token_state is TokenState.RUNNING
 
 
 def _first_open(program: Program, order: StoredOrder, channel: Channel | None) -> int:

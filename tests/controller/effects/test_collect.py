@@ -47,6 +47,8 @@ class Execution:
         self.granted_on_arrival: list[str] = []
         #: The connection ends after an acknowledgement was granted and before it arrives.
         self.loses_acks = False
+        #: What the agent answers when it is asked now.
+        self.state = TokenState.RUNNING
         with world.program.store.transaction() as tx:
             deprovisions.end_all_leases(tx)
             self.fence = deprovisions.claim(tx, world.key, owner="test", now=world.now(), lease=LEASE).fence
@@ -66,6 +68,15 @@ class Execution:
         with self.program.store.transaction() as tx:
             asked = observations.ask(tx, Question.AGENT_STATUS, self.order.id, now=self.program.clock())
             observations.answer(tx, asked.sequence, answer=state.value, now=self.program.clock())
+
+    def is_silent(self, *, is_open: bool = False) -> None:
+        """Nobody answered when it was asked last; `is_open`: nobody waited for the answer either."""
+        with self.program.store.transaction() as tx:
+            asked = observations.ask(tx, Question.AGENT_STATUS, self.order.id, now=self.program.clock())
+            if not is_open:
+                detail = {"code": "HOST_UNREACHABLE", "reason": "connection refused"}
+                now = self.program.clock()
+                observations.answer(tx, asked.sequence, answer="unknown", now=now, detail=detail)
 
     def writes(self, kind: str, *, step: str = "", body: dict[str, str] | None = None) -> JournalLine:
         before = self.written[-1].write() if self.written else b""
@@ -107,11 +118,10 @@ class Execution:
                 yield from self.written[request.from_seq :]
                 yield JournalEnd(token=request.token, lines=len(self.written), is_complete=True)
             case AskStatus():
-                state = TokenState.RUNNING.value
                 yield StatusAnswer(
                     token=request.token,
                     boot_id=self.order.boot_id,
-                    state=state,
+                    state=self.state.value,
                     journal_lines=len(self.written),
                     absence=None,
                 )
@@ -155,6 +165,26 @@ def test_nothing_is_acknowledged_unless_the_agent_says_running(
     assert not execution.acks
     assert not execution.granted
     assert execution.stored == ["start"], "what it did is still read"
+
+
+@pytest.mark.parametrize("is_open", [False, True], ids=["unanswered", "abandoned"])
+def test_an_agent_that_was_silent_is_asked_again_before_its_journal_is_followed(
+    execution: Execution, is_open: bool
+) -> None:
+    execution.says(TokenState.RUNNING)
+    execution.is_silent(is_open=is_open)
+    step = execution.asks_for_a_start()
+    execution.collect()
+    assert execution.granted == [step]
+
+
+def test_an_agent_that_was_silent_and_no_longer_runs_is_acknowledged_nothing(execution: Execution) -> None:
+    execution.is_silent()
+    execution.state = TokenState.UNKNOWN
+    execution.asks_for_a_start()
+    execution.collect()
+    assert not execution.granted
+    assert execution.stored == ["start"]
 
 
 def test_a_step_is_not_acknowledged_once_the_customer_came_back(execution: Execution) -> None:

@@ -154,6 +154,8 @@ class ClockObservation(Observation):
 class HelloObservation(Observation):
     #: Who answered and proved itself; None where nobody did.
     boot_id: str | None
+    #: For people: why nobody did, as `CODE: reason`; empty where one did.
+    doubt: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

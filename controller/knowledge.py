@@ -304,6 +304,7 @@ def _hello(tx: Connection, case: Case) -> HelloObservation | None:
         asked_at=seen.asked_at,
         answered_at=seen.answered_at,
         boot_id=(seen.detail or {}).get("boot_id"),
+        doubt=_doubt(seen),
     )
 
 

@@ -33,7 +33,8 @@ class AgentGreetedForTheOrder:
         ):
             raise Refused(Code.AGENT_SILENT, "no fresh hello for this order")
         if facts.boot is None or seen.boot_id != facts.boot.boot_id:
-            raise Refused(Code.AGENT_SILENT, "the present boot did not answer the hello for this order")
+            why = f" ({seen.doubt})" if seen.doubt else ""
+            raise Refused(Code.AGENT_SILENT, f"the present boot did not answer the hello for this order{why}")
 
 
 class OrderIsAlive:

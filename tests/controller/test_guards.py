@@ -500,6 +500,14 @@ def test_no_order_is_made_without_a_hello_of_this_boot_for_it(story: Any, change
     assert decision.codes == ("AGENT_SILENT",)
 
 
+def test_a_hello_that_nobody_answered_says_why(story: Any) -> None:
+    hello = story.hello(boot_id=None, doubt="LOGIN_REFUSED: authentication failed")
+    decision = decide(story.facts(State.APPROVED, hello=hello), story.T0)
+    assert isinstance(decision, Refuse)
+    assert decision.codes == ("AGENT_SILENT",)
+    assert "(LOGIN_REFUSED: authentication failed)" in decision.refusals[0].reason
+
+
 def test_a_hello_that_served_an_earlier_order_does_not_serve_the_next(story: Any) -> None:
     withdrawn = story.order(is_withdrawn=True, intended_at=story.T0 - 2 * story.SECOND)
     decision = decide(story.facts(State.APPROVED, order=withdrawn), story.T0)

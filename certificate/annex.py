@@ -31,8 +31,9 @@ def open_serial(data: bytes, evidence: Evidence, commitment: str) -> str:
     if hashlib.sha256(data).hexdigest() != evidence.annex_digest:
         raise Untrusted(Code.ANNEX_MISMATCH, "the evidence was signed with another annex")
     document = strict_json.load_object(data, max_bytes=MAX_ANNEX_BYTES, what="annex")
-    if document.get("schema") != 1:
-        raise Malformed(Code.UNSUPPORTED, f"annex schema {str(document.get('schema'))[:20]}")
+    schema = document.get("schema")
+    if schema != 1 or isinstance(schema, bool):
+        raise Malformed(Code.UNSUPPORTED, f"annex schema {str(schema)[:20]}")
     if document.get("order") != evidence.order:
         raise Untrusted(Code.ANNEX_MISMATCH, "the annex is of another order")
     media = document.get("media")

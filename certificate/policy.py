@@ -22,7 +22,7 @@ from pydantic import Field
 
 from certificate.errors import Code, Malformed, Refused, Untrusted
 from certificate.statements.outcome import Claim
-from certificate.statements.statement import Model, Purpose, read_model
+from certificate.statements.statement import Model, Purpose, SchemaOne, read_model
 from certificate.statements.vocabulary import DeviceClass, Grade, Method, Result
 
 #: A policy has seven fields; stops a wrong file from being read for long.
@@ -52,7 +52,7 @@ class Guard(Protocol):
 class Policy(Model):
     """A verifier's policy, as its file has it."""
 
-    schema_version: Annotated[Literal[1], Field(alias="schema")]
+    schema_version: SchemaOne
     purposes: Annotated[tuple[Purpose, ...], Field(min_length=1)]
     device_classes: Annotated[tuple[DeviceClass, ...], Field(min_length=1)]
     minimum_method: Literal[Method.CLEAR, Method.PURGE, Method.DESTROY]

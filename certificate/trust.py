@@ -36,7 +36,16 @@ from certificate.log.checkpoint import Checkpoint
 from certificate.log.note import ED25519, Ed25519NoteKey
 from certificate.statements import Absence, Evidence, Purpose, Statement
 from certificate.statements import statement as statements
-from certificate.statements.statement import Digest, Model, Nonce, NotApplicable, PredicateT, UtcSeconds, Word
+from certificate.statements.statement import (
+    Digest,
+    Model,
+    Nonce,
+    NotApplicable,
+    PredicateT,
+    SchemaOne,
+    UtcSeconds,
+    Word,
+)
 from certificate.trusted_keys import LogKey, NamedKey, Role, TrustedKey, TrustedLog, WitnessQuorum
 
 __all__ = ["Domain", "EraseImage", "TrustRoot", "fingerprint", "read", "sign"]
@@ -60,7 +69,7 @@ class EraseImage(Model):
 class TrustRoot(Model):
     """Whom a verifier or an agent believes. Made by `TrustRoot.new`, read by `read`, never altered."""
 
-    schema_version: Annotated[Literal[1], Field(alias="schema")]
+    schema_version: SchemaOne
     version: Annotated[int, Field(ge=1)]
     #: `fingerprint` of the version before; not_applicable in version 1.
     previous_fingerprint: Digest | NotApplicable

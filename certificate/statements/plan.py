@@ -13,7 +13,15 @@ from pydantic import Field
 
 from certificate.identifiers import DeprovisionId
 from certificate.statements.medium import MAX_LAYERS
-from certificate.statements.statement import Count, Digest, Model, NotApplicable, NotObserved, Word
+from certificate.statements.statement import (
+    Count,
+    Digest,
+    Model,
+    NotApplicable,
+    NotObserved,
+    SchemaOne,
+    Word,
+)
 from certificate.statements.vocabulary import (
     Attachment,
     LayerKind,
@@ -50,7 +58,7 @@ class PlannedMedium(Model):
 
 
 class Plan(Model):
-    schema_version: Annotated[Literal[1], Field(alias="schema")]
+    schema_version: SchemaOne
     deprovision: DeprovisionId
     #: The tenancy's keyed pseudonym; `not_applicable` for a host that never had one (stock, internal).
     tenancy_ref: Digest | NotApplicable

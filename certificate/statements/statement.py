@@ -99,6 +99,16 @@ NotObserved = Literal["not_observed"]
 NotApplicable = Literal["not_applicable"]
 
 
+def _read_schema(value: Any) -> Any:
+    if isinstance(value, bool):  # true equals 1, here as in many languages; a stranger's reader may differ
+        raise ValueError("a schema is a number")
+    return value
+
+
+#: The version of a document's format, written `schema`.
+SchemaOne = Annotated[Literal[1], BeforeValidator(_read_schema), Field(alias="schema")]
+
+
 class Model(BaseModel):
     """A part of a signed document: frozen, strict, closed."""
 
@@ -118,7 +128,7 @@ class Predicate(Model):
 
     statement_name: ClassVar[str]
 
-    schema_version: Annotated[Literal[1], Field(alias="schema")]
+    schema_version: SchemaOne
     purpose: Purpose
     nonce: Nonce
     issued_at: UtcSeconds

@@ -17,7 +17,7 @@ from pydantic import Field, model_validator
 
 from certificate.errors import Malformed
 from certificate.statements import Purpose, ValidationTable
-from certificate.statements.statement import Model, read_model
+from certificate.statements.statement import Model, SchemaOne, read_model
 from certificate.statements.validation import DataClassRule, ValidationRow
 from certificate.statements.vocabulary import ValidationDecision
 from controller.errors import Code
@@ -29,7 +29,7 @@ MAX_DRAFT_BYTES = 500_000
 class Draft(Model):
     """What a person edits: everything of a table but what signing adds (purpose, nonce, time)."""
 
-    schema_version: Annotated[Literal[1], Field(alias="schema")]
+    schema_version: SchemaOne
     version: Annotated[int, Field(ge=1, le=999_999_999)]
     rules: Annotated[tuple[DataClassRule, ...], Field(min_length=1, max_length=1000)]
     rows: Annotated[tuple[ValidationRow, ...], Field(max_length=10_000)]

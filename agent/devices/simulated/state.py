@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
-from typing import Self
+from typing import Self, get_args, get_type_hints
 
 from agent.devices.simulated.faults import FAILURES, Fault, read_faults
 from agent.errors import Code
@@ -142,8 +142,23 @@ class State:
             namespaces = tuple(Namespace(**each) for each in raw.pop("namespaces"))
             sanitize, faults = Sanitize(**raw.pop("sanitize")), read_faults(raw.pop("faults"))
             state = cls(namespaces=namespaces, sanitize=sanitize, faults=faults, **raw)
+            _require_types(state)
+            _require_types(sanitize)
+            for namespace in namespaces:
+                _require_types(namespace)
         except (TypeError, KeyError, AttributeError):
-            raise Malformed(Code.IMAGE_INVALID, "state.json lacks a field or has one too many") from None
+            raise Malformed(
+                Code.IMAGE_INVALID, "state.json lacks a field, has one too many, or of another type"
+            ) from None
         if state.kind not in (NVME, PLAIN):
             raise Malformed(Code.IMAGE_INVALID, f"no drive is of kind {str(state.kind)[:20]!r}")
         return state
+
+
+def _require_types(part: State | Sanitize | Namespace) -> None:
+    """A text, a flag or a number that is no less than 0, where one belongs. Raises TypeError."""
+    for name, hint in get_type_hints(type(part)).items():
+        value, kinds = getattr(part, name), get_args(hint) or (hint,)
+        is_plain = set(kinds) <= {str, bool, int, type(None)}
+        if is_plain and (type(value) not in kinds or (isinstance(value, int) and value < 0)):
+            raise TypeError(f"{name} is no {hint}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from agent.devices.nvme import Completion
 from agent.devices.simulated import Namespace, occurrences
 from agent.errors import TransportError
 from certificate.statements import Seen
+from tests.dying import accept, processes, settle
 
 SECRET_TEXT = b"a tenant's secret"
 FORMAT = 0x80
@@ -183,3 +185,43 @@ def test_a_technique_of_more_commands_than_evidence_holds_is_not_begun(
     assert [each.technique.value for each in medium.commands] == ["nvme_sanitize_crypto"]
     assert "TECHNIQUE_UNAVAILABLE" in medium.errors
     assert formats == []
+
+
+def test_killed_after_any_record_no_format_is_sent_twice_and_none_by_the_observer(
+    make_lab: Any, make_world: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ledger = tmp_path / "formats"
+    inner = EmulatedTransport.submit
+
+    def submit(self: EmulatedTransport, sqe: bytes, data: bytes | int) -> Completion:
+        if sqe[0] == FORMAT:
+            with ledger.open("a") as file:
+                file.write(f"{sqe[4]}\n")
+        return inner(self, sqe, data)
+
+    monkeypatch.setattr(EmulatedTransport, "submit", submit)
+    for dies_at in range(1, 40):
+        ledger.write_text("")
+        lab = make_lab(
+            "SN-1",
+            namespaces=SPACES,
+            has_crypto_erase=False,
+            has_block_erase=False,
+            format_attributes=CRYPTO_ONE_BY_ONE,
+        )
+        lab.floor = "clear"
+        with processes(lab, make_world(), lambda n, line: n == dies_at) as started:  # noqa: B023
+            order = accept(lab, started)
+            end = settle(lab, order, started)
+        sent = ledger.read_text().split()
+        assert sent == ["1", "2"][: len(sent)], f"record {dies_at}"
+        if lab.status(order.token, finalise=True).state == "done":
+            erased = lab.claim(order, "SN-1").result == "erased"
+            assert not erased or sent == ["1", "2"], f"record {dies_at}"
+            # One more where it was acknowledged to a process that was just dying: perhaps sent.
+            told = len(lab.evidence(order).media[0].commands)
+            assert len(sent) <= told <= len(sent) + 1, f"record {dies_at}"
+        if "attached" not in lab.kinds(order) and end.is_complete:
+            assert dies_at > 10
+            return
+    pytest.fail("an execution has fewer than 40 records")

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import fcntl
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from agent.devices.image_file import ImageFileDrive
 from agent.devices.simulated import Fault
 from agent.techniques import luks
+from agent.tokens import TokenFolder
 from certificate.statements import Seen
 from tests import luks_image
 
@@ -296,6 +298,29 @@ def test_a_dying_drive_says_of_its_layer_what_was_seen(plain_lab: Any) -> None:
     assert lab.claim(order, "PL-1").result == "inconclusive"
 
 
-def test_the_drive_of_these_tests_is_a_file(layered: Any) -> None:
-    assert isinstance(layered.image, Path)
-    assert ImageFileDrive(layered.image).identity().capacity_bytes == len(content())
+def test_of_a_drive_that_somebody_else_holds_no_layer_is_touched_or_looked_at(layered: Any) -> None:
+    lab = layered
+    order = lab.accept()
+    with lab.image.open("r+b") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        lab.run(order)
+    assert lab.image.read_bytes() == content()
+    layer = the_layer(lab, order)
+    assert layer.start_acknowledged is Seen.NO
+    assert layer.is_found_after is Seen.NOT_OBSERVED
+    assert "DRIVE_NOT_EXCLUSIVE" in lab.evidence(order).media[0].errors
+
+
+def test_a_destroyed_layer_alone_means_that_something_may_have_begun(layered: Any, tmp_path: Path) -> None:
+    """Even where the acknowledgement that allowed it is lost."""
+    lab = layered
+    order = lab.accept()
+    lab.run(order)
+    journal = lab.token_folder(order).journal()
+    nowhere = TokenFolder(tmp_path / order.token)
+    told = {
+        line.kind: nowhere.may_have_begun(replace(journal, lines=(line,)))
+        for line in journal.lines
+        if line.kind in ("released", "opened", "layer_start", "layer_ended")
+    }
+    assert told == {"released": False, "opened": False, "layer_start": False, "layer_ended": True}

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from typing import Any
 
 import pytest
 
+from agent import last_look, readback
 from agent.devices.simulated import Fault, Namespace, occurrences
 from agent.techniques import overwrite
 from certificate import keystream, sampling
@@ -216,3 +218,76 @@ def test_an_nvme_drive_without_sanitize_and_format_is_overwritten_namespace_by_n
     assert "spare and retired blocks" in medium.unaddressed_areas
     claim = lab.claim(order, "SN-1")
     assert (claim.result, claim.method) == ("erased", "clear"), claim.reasons
+
+
+def test_a_drive_that_fails_gets_its_next_technique_while_others_are_still_overwritten(
+    plain_lab: Any,
+) -> None:
+    """A pass takes hours, and an order expires: the next technique is not asked for after it."""
+    lab = plain_lab
+    lab.add_image("AAA-1")
+    lab.add_drive("SN-1", "fails", has_format=False)
+    order = lab.accept()
+    lab.run(order)
+    told = [(line.kind, line.step.rpartition(":")[2]) for line in lab.journal(order)]
+    assert told.index(("start", "overwrite_keystream")) < told.index(("start", "nvme_sanitize_crypto"))
+    assert told.index(("start", "nvme_sanitize_block")) < told.index(("ended", "overwrite_keystream"))
+
+
+def test_who_follows_is_told_how_far_a_read_back_is(plain_lab: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a large medium it takes hours."""
+    lab = plain_lab
+    lab.add_image("IMG-1")
+    order = lab.accept()
+    original = readback.read_back
+
+    def slow(*arguments: Any, report: Any, **named: Any) -> Any:
+        report(32768)
+        time.sleep(0.2)
+        return original(*arguments, report=report, **named)
+
+    monkeypatch.setattr(readback, "read_back", slow)
+    monkeypatch.setattr(last_look, "REPORT_SECONDS", 0.05)
+    lab.run(order)
+    step = f"readback:{lab.commitment('IMG-1')}"
+    lines = [line for line in lab.journal(order) if line.step == step]
+    assert [line.kind for line in lines] == ["progress", "readback"]
+    assert lines[0].body["progress_65536ths"] == "32768"
+    assert lab.claim(order, "IMG-1").result == "erased"
+
+
+def test_a_read_back_that_fails_by_a_fault_of_ours_leaves_no_claim_and_no_other_without_one(
+    plain_lab: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lab = plain_lab
+    lab.add_image("IMG-1")
+    lab.add_image("IMG-2", bytes(2 * MIB))
+    order = lab.accept()
+    original = readback.read_back
+
+    def broken(blocks: Any, layout: Any, **named: Any) -> Any:
+        if layout == ((1, MIB),):
+            raise ZeroDivisionError
+        return original(blocks, layout, **named)
+
+    monkeypatch.setattr(readback, "read_back", broken)
+    lab.run(order)
+    assert lab.evidence(order).media[0].errors == ("AGENT_FAILED",)
+    assert lab.evidence(order).media[0].read_back == "not_observed"
+    assert [lab.claim(order, serial).result for serial in ("IMG-1", "IMG-2")] == ["inconclusive", "erased"]
+
+
+def test_all_read_backs_go_on_at_once(plain_lab: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    lab = plain_lab
+    lab.add_image("IMG-1")
+    lab.add_image("IMG-2")
+    order = lab.accept()
+    original, both = readback.read_back, threading.Barrier(2, timeout=30)
+
+    def waits(*arguments: Any, **named: Any) -> Any:
+        both.wait()
+        return original(*arguments, **named)
+
+    monkeypatch.setattr(readback, "read_back", waits)
+    lab.run(order)
+    assert [lab.claim(order, serial).result for serial in ("IMG-1", "IMG-2")] == ["erased", "erased"]

@@ -136,6 +136,30 @@ def test_killed_at_the_command_itself_the_evidence_says_nobody_saw_it(
     assert (occurrences(lab.drives[0].folder, SECRET_TEXT) == 0) is erased
 
 
+def test_killed_at_the_command_and_the_drive_gone_the_command_was_perhaps_sent(
+    make_lab: Any, make_world: Any, sent: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The observer cannot look, and what it could not look at is not left out."""
+    lab, inner = make_lab("SN-1"), EmulatedTransport.submit
+
+    def submit(self: EmulatedTransport, sqe: bytes, data: bytes | int) -> Any:
+        answer = inner(self, sqe, data)
+        if sqe[0] == SANITIZE:
+            lab.drives[0].folder.rename(lab.folder / "pulled")
+            die()
+        return answer
+
+    monkeypatch.setattr(EmulatedTransport, "submit", submit)
+    with processes(lab, make_world()) as started:
+        order = accept(lab, started)
+        settle(lab, order, started)
+    medium = lab.evidence(order).media[0]
+    (command,) = medium.commands
+    assert command.was_accepted is Seen.NOT_OBSERVED
+    assert "DRIVE_MISSING" in medium.errors
+    assert lab.claim(order, "SN-1").result == "inconclusive"
+
+
 def test_killed_after_the_command_was_sent_the_observer_still_proves_the_erase(
     make_lab: Any, make_world: Any, sent: Path
 ) -> None:

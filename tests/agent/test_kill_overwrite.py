@@ -162,6 +162,8 @@ def test_killed_amid_a_layer_nobody_says_what_became_of_it(
     assert layer.start_acknowledged is layer.every_copy_differs is Seen.NOT_OBSERVED
     assert medium.commands == ()
     assert medium.markers.was_acknowledged is Seen.NO
+    ends = [line.kind for line in lab.journal(order) if line.step == f"layer:{lab.commitment(SERIAL)}:1:0"]
+    assert ends == ["layer_start", "failed"]
     assert layer.is_found_after is Seen.YES, "key slots go first"
     assert lab.claim(order, SERIAL).result == "not_erased"
 

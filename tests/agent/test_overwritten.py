@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from agent import overwritten
+from agent.journal_bodies import OverwriteRead
 from agent.techniques.technique import Aim
 from certificate import keystream
 from certificate.statements.vocabulary import OverwritePattern, Technique
@@ -78,3 +81,30 @@ def test_only_the_hosts_own_techniques_have_a_pattern_to_read_back() -> None:
     }
     assert told[Technique.OVERWRITE_ZERO] is OverwritePattern.ZERO
     assert overwritten.pattern_of(None) is None
+
+
+def read(**changes: Any) -> OverwriteRead:
+    told = {"pattern": "zero", "bytes_written": 2 * MIB + 8192, "bytes_failed": 0, "was_flushed": "yes"}
+    return OverwriteRead(**(told | changes))
+
+
+def test_a_pass_is_whole_when_every_byte_was_written_and_flushed() -> None:
+    assert overwritten.is_whole(read(), TWO)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"bytes_written": 2 * MIB + 8191},
+        {"bytes_written": 2 * MIB + 8193},
+        {"bytes_failed": 1},
+        {"was_flushed": "no"},
+        {"was_flushed": "not_observed"},
+    ],
+)
+def test_a_pass_that_lacks_anything_is_not_whole(changes: dict[str, Any]) -> None:
+    assert not overwritten.is_whole(read(**changes), TWO)
+
+
+def test_a_pass_that_nobody_told_of_is_not_whole() -> None:
+    assert not overwritten.is_whole(None, TWO)

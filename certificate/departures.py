@@ -22,7 +22,7 @@ from datetime import datetime
 from typing import Final
 
 from certificate import envelope as dsse
-from certificate.assurance import COPIES_LIMIT
+from certificate.assurance import COPIES_LIMIT, worst
 from certificate.bundle import Bundle
 from certificate.errors import Code, Untrusted
 from certificate.logged import decisions_of
@@ -41,6 +41,7 @@ LEFT_BY = 2
 LEFT_UNERASED: Final = "LEFT_UNERASED"
 PEOPLE_LIMIT: Final = "People say that the medium was destroyed: no device said anything."
 IDENTITY_LIMIT: Final = "That the destroyed drive was this medium rests on what the operators read off it."
+HOST_LIMIT: Final = "Another medium of the host was destroyed as people say; no device said anything of it."
 LEFT_LIMIT: Final = "A medium left the host before anybody erased it; what is on it, nobody here can say."
 
 _HAVE_LEFT: Final = (WhatBecame.REMOVED, WhatBecame.DESTROYED, WhatBecame.OPEN_EXCEPTION)
@@ -73,6 +74,18 @@ def claim_of_open_exception() -> Claim:
         reasons=(LEFT_UNERASED,),
         limits=(LEFT_LIMIT,),
     )
+
+
+def claim_of_host(media: Sequence[tuple[WhatBecame, Claim]]) -> Claim:
+    """A host's claim: its worst medium's, and a limit where another was destroyed as people say, because by
+    method that medium is not the worst. Raises Refused(INCOMPLETE_SET) for no media.
+    """
+    claim = worst(each for _, each in media)
+    is_by_word = any(became is WhatBecame.DESTROYED for became, _ in media)
+    if not is_by_word or claim.method is Method.DESTROY:
+        return claim
+    fields = claim.model_dump() | {"limits": (*claim.limits, HOST_LIMIT)}
+    return Claim.model_validate(fields)
 
 
 def require_destruction(
@@ -117,9 +130,9 @@ def require_left(bundle: Bundle, summary: Summary, root: TrustRoot) -> None:
             raise Untrusted(Code.SUBJECT_MISMATCH, f"a medium that {entry.became.value} is said to have left")
 
 
-def left_unerased(summary: Summary) -> int:
-    """How many media of the host left it unerased and stand open."""
-    return sum(each.became is WhatBecame.OPEN_EXCEPTION for each in summary.media)
+def count_of(summary: Summary, became: WhatBecame) -> int:
+    """How many media of the host became this."""
+    return sum(each.became is became for each in summary.media)
 
 
 def _require_removed(

@@ -10,6 +10,7 @@ from certificate import departures
 from certificate.log.checkpoint import Checkpoint
 from certificate.statements import Evidence, Order, Outcome, Purpose, Summary
 from certificate.statements.outcome import Claim
+from certificate.statements.vocabulary import WhatBecame
 from certificate.trust import TrustRoot
 
 NO_WITNESS = "no witness: the operator could show others another log"
@@ -56,5 +57,9 @@ def cautions_of(root: TrustRoot, summary: Summary | None) -> Iterable[str]:
     """What the levels reached do not give, and what a reader of one certificate must not overlook."""
     if root.witnesses == "none":
         yield NO_WITNESS
-    if summary is not None and (count := departures.left_unerased(summary)):
+    if summary is None:
+        return
+    if count := departures.count_of(summary, WhatBecame.OPEN_EXCEPTION):
         yield f"{count} of the host's media left it with data that nobody erased, and stand open"
+    if count := departures.count_of(summary, WhatBecame.DESTROYED):
+        yield f"{count} of the host's media left it and were destroyed, as people say"

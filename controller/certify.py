@@ -278,7 +278,12 @@ def make_summary(
         custody=custody,
         media=(*media, *(each.entry for each in departed)),
         residue=_residue(evidence),
-        claim=assurance.worst((*(verdict.claim for verdict in verdicts), *(each.claim for each in departed))),
+        claim=certificate_departures.claim_of_host(
+            [
+                *((WhatBecame(verdict.claim.result.value), verdict.claim) for verdict in verdicts),
+                *((each.entry.became, each.claim) for each in departed),
+            ]
+        ),
         ended_at=issue.issued_at,
         order_digests=order_digests,
     )

@@ -50,7 +50,10 @@ def perform(program: Program, case: Case) -> None:
         with program.store.snapshot() as tx:
             bundle = assemble(tx, outcomes.load(tx, outcome.id), program.documents.signed_files).bundle
         verify(bundle, program.documents.trust, program.documents.policy)
-    _write_files(program, issued)
+    # Of a drive that was destroyed meanwhile, too: its bundle gains the summary that names it.
+    with program.store.snapshot() as tx:
+        destroyed = [each for each in outcomes.of_deprovision(tx, case.id) if each.attempt is None]
+    _write_files(program, (*issued, *destroyed))
     with program.store.transaction() as tx:
         digest = program.documents.policy.digest()
         outcomes.record_verified(tx, case.id, policy_digest=digest, now=program.clock())

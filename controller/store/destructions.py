@@ -2,7 +2,8 @@
 
 Rules: a drive is destroyed once; the row is written once, in the transaction that drafts the outcome; method,
 day and the document's digest stand in the outcome, so here only what finds it again; by whom, before whom and
-where are people's words, sealed as private text under the medium's commitment.
+where are people's words, sealed as private text under a subject of their own, because those of the departure
+may be forgotten before.
 """
 
 from __future__ import annotations
@@ -112,7 +113,7 @@ def record(
     for kind, text in words.named().items():
         private.write(
             tx,
-            subject_ref=gone.commitment,
+            subject_ref=_subject_of(gone),
             kind=kind,
             text=text,
             master_key=master_key,
@@ -153,11 +154,15 @@ def words_of(tx: Connection, gone: Drive, *, master_key: bytes) -> dict[str, str
 
 def _word(tx: Connection, gone: Drive, kind: str, master_key: bytes) -> str | None:
     try:
-        return private.read(tx, subject_ref=gone.commitment, kind=kind, master_key=master_key)
+        return private.read(tx, subject_ref=_subject_of(gone), kind=kind, master_key=master_key)
     except Refused as refusal:
         if refusal.code is not Code.PRIVATE_SHREDDED:
             raise
         return None
+
+
+def _subject_of(gone: Drive) -> str:
+    return hashlib.sha256(f"destruction\n{gone.commitment}".encode()).hexdigest()
 
 
 def _destruction(row: Row[Any]) -> StoredDestruction:

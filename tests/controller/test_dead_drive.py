@@ -15,12 +15,12 @@ import pytest
 from agent.devices.simulated import Fault, SimulatedNvme, occurrences
 from certificate import cli
 from certificate.bundle import Bundle
-from certificate.departures import LEFT_UNERASED
+from certificate.departures import HOST_LIMIT, LEFT_UNERASED
 from certificate.errors import Code, Refused
 from certificate.identifiers import DriveId
 from certificate.statements import Outcome, Summary
 from certificate.statements import statement as statements
-from certificate.statements.vocabulary import Result, WhatBecame
+from certificate.statements.vocabulary import Method, Result, WhatBecame
 from certificate.verify import Verified, verify
 from controller.api import stories
 from controller.cli.verbs.certificate import write
@@ -364,11 +364,13 @@ def test_a_drive_destroyed_before_the_retry_stands_as_such_in_the_summary(broken
     *_, attested = broken.outcomes_of(DEAD)
     assert entry.became is WhatBecame.DESTROYED
     assert entry.outcome_digest == attested.payload_digest
-    assert broken.summary.claim.result is Result.ERASED
+    assert (broken.summary.claim.result, broken.summary.claim.method) == (Result.ERASED, Method.PURGE)
+    assert HOST_LIMIT in broken.summary.claim.limits
     assert len(broken.certificates) == 2
     for bundle in broken.certificates.values():
         found = broken.verified(bundle, minimum_grade="operator-attested")
-        assert not any("left it" in caution for caution in found.cautions)
+        assert not any("stand open" in caution for caution in found.cautions)
+        assert any("destroyed, as people say" in caution for caution in found.cautions)
 
 
 def test_a_drive_destroyed_later_has_a_certificate_of_its_own_whose_grade_is_peoples_word(

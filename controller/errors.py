@@ -67,31 +67,16 @@ class Code(RefusalCode):
     # lifecycle, advance
     PERSON_MUST_DECIDE = "PERSON_MUST_DECIDE", "See expunge show for what is known; only a command leads on."
     # verdicts, act validate
-    VALIDATION_AWAITED = (
-        "VALIDATION_AWAITED",
-        "An operator who neither requested nor approved decides: expunge validate HOST --accept or --reject.",
-    )
-    VALIDATION_REJECTED = (
-        "VALIDATION_REJECTED",
-        "Nobody can accept it any more: expunge retry erases anew, or the medium is taken out or destroyed.",
-    )
-    VALIDATION_NOT_DUE = (
-        "VALIDATION_NOT_DUE",
-        "Only what the table escalates of an erased medium is a person's: see expunge attention.",
-    )
-    VALIDATOR_INVOLVED = (
-        "VALIDATOR_INVOLVED",
-        "Let another operator validate: one who neither requested, nor approved, nor began this erasure.",
-    )
+    VALIDATION_AWAITED = "VALIDATION_AWAITED", "An operator who is not involved decides: expunge validate."
+    VALIDATION_REJECTED = "VALIDATION_REJECTED", "Nobody can accept it now: retry, or take the medium out."
+    VALIDATION_NOT_DUE = "VALIDATION_NOT_DUE", "See expunge attention for what waits for a person."
+    VALIDATOR_INVOLVED = "VALIDATOR_INVOLVED", "Let an operator decide who has no part in this erasure."
     # exits
     EXIT_TOO_EARLY = (
         "EXIT_TOO_EARLY",
         "Wait a little more than a minute: the agent's last permission dies by itself.",
     )
-    EXIT_NOT_OPEN = (
-        "EXIT_NOT_OPEN",
-        "See expunge show for what became of the order; another way out is open.",
-    )
+    EXIT_NOT_OPEN = "EXIT_NOT_OPEN", "See expunge show for what became of the order; another way out is open."
     DOCUMENT_MISSING = (
         "DOCUMENT_MISSING",
         "Give the destruction record with --document: both people name the same file.",
@@ -187,27 +172,12 @@ class Code(RefusalCode):
         "Add a rule for this class of data to the validation table and sign it with the root key.",
     )
     # the validation table and its versions
-    TABLE_NOT_KEPT = (
-        "TABLE_NOT_KEPT",
-        "Put policy/validation.N.dsse.json back (bundles hold it, too), start serve again, then retry.",
-    )
-    TABLE_ROLLED_BACK = (
-        "TABLE_ROLLED_BACK",
-        "Put the newest table back, or sign the next version over it (expunge policy draft, sign).",
-    )
-    TABLE_VERSION_WRONG = (
-        "TABLE_VERSION_WRONG",
-        "Draft the table in force anew (expunge policy draft FILE) and make your changes in that file.",
-    )
-    DRAFT_INVALID = (
-        "DRAFT_INVALID",
-        "Correct the place that is named; expunge policy draft FILE shows the form. Nothing was signed.",
-    )
+    TABLE_NOT_KEPT = "TABLE_NOT_KEPT", "Put validation.N.dsse.json back (bundles hold it), restart, retry."
+    TABLE_ROLLED_BACK = "TABLE_ROLLED_BACK", "Put the newest table back, or sign the next one over it."
+    TABLE_VERSION_WRONG = "TABLE_VERSION_WRONG", "Draft the table in force anew (expunge policy draft FILE)."
+    DRAFT_INVALID = "DRAFT_INVALID", "Correct the place that is named; expunge policy draft shows the form."
     DRAFT_EXISTS = "DRAFT_EXISTS", "Name another file, or move this one aside; no draft is written over."
-    TABLE_INVALID = (
-        "TABLE_INVALID",
-        "Put the signed tables of this home back under their own names; serve signs none.",
-    )
+    TABLE_INVALID = "TABLE_INVALID", "Put the signed tables of this home back under their own names."
     APPROVALS_REQUIRED = (
         "APPROVALS_REQUIRED",
         "Collect approvals of this plan digest from distinct operators who did not request it.",
@@ -284,10 +254,7 @@ class Code(RefusalCode):
         "APPROVAL_INVALID",
         "Sign again with this release: an approval lives at most 24 hours and names exactly one plan.",
     )
-    APPROVAL_REPEATED = (
-        "APPROVAL_REPEATED",
-        "You said yes or asked already; another operator must be the next.",
-    )
+    APPROVAL_REPEATED = "APPROVAL_REPEATED", "You said yes or asked already; another operator is the next."
     REQUEST_MISSING = (
         "REQUEST_MISSING",
         "A wipe by hand is requested by one operator (expunge wipe --request) and approved by another.",
@@ -301,10 +268,7 @@ class Code(RefusalCode):
         "STOP_NOT_STANDING",
         "See expunge holds list for the number: holds are released, freezes and breakers thawed.",
     )
-    NOTICE_NOT_OPEN = (
-        "NOTICE_NOT_OPEN",
-        "See expunge notices list: what was delivered or waived needs no waiver.",
-    )
+    NOTICE_NOT_OPEN = "NOTICE_NOT_OPEN", "See expunge notices list: what was delivered needs no waiver."
     # alarms
     CUSTOMER_RETURNED = (
         "CUSTOMER_RETURNED",
@@ -522,7 +486,4 @@ class Code(RefusalCode):
         "DRIVE_NOT_IN_HOST",
         "See expunge hosts gaps and the register (expunge media list) for the drives of this host.",
     )
-    DRIVES_KNOWN = (
-        "DRIVES_KNOWN",
-        "Nothing to accept: every drive of the newest inspection is on record.",
-    )
+    DRIVES_KNOWN = "DRIVES_KNOWN", "Nothing to accept: every drive of the newest inspection is on record."

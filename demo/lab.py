@@ -14,14 +14,11 @@ import shutil
 import signal
 import socket
 import subprocess
-import sys
 import tempfile
 import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-
-from agent.devices.simulated import SimulatedNvme, logical_view
 
 MARK = "EXPUNGE_DEMO_RUN"
 #: Twenty times what any step took here; a step that needs longer has failed.
@@ -178,50 +175,3 @@ class Lab:
 
     def remove(self) -> None:
         shutil.rmtree(self.folder)
-
-
-class Server:
-    """One rented server of the laboratory, its drive filled with its tenant's text."""
-
-    def __init__(self, lab: Lab, name: str, *, text: str) -> None:
-        self.name = name
-        self.folder = lab.folder / name
-        self.customer = f"customer of {name}"
-        self.serial = f"DEMO{secrets.token_hex(6).upper()}"
-        self.tenant_front, self.tenant_back, self.ssh_port = free_port(), free_port(), free_port()
-        self.text = text.encode()
-        self._drive = self.folder / "drives" / "nvme0"
-        (self.folder / "drives").mkdir(parents=True)
-        self.facts = {
-            "chassis_serial": f"CH{secrets.token_hex(5).upper()}",
-            "board_serial": f"BD{secrets.token_hex(5).upper()}",
-            "dmi_uuid": secrets.token_hex(16),
-            "bmc_mac": "02:" + ":".join(f"{byte:02x}" for byte in secrets.token_bytes(5)),
-        }
-
-    def build(self, *, capacity_bytes: int) -> None:
-        """A self-encrypting NVMe drive, with the tenant's text in forty places."""
-        (self.folder / "facts.json").write_text(json.dumps(self.facts))
-        drive = SimulatedNvme.create(
-            self._drive,
-            serial=self.serial,
-            model="EXPUNGE DEMO NVME",
-            firmware="1.0",
-            capacity_bytes=capacity_bytes,
-            random=secrets.token_bytes,
-        )
-        line = (self.text + b"\n") * (4096 // (len(self.text) + 1) + 1)
-        for place in range(40):
-            drive.write(1, (place * capacity_bytes // 40) // 4096 * 4096, line[:4096])
-
-    def occurrences(self) -> int:
-        """How often the tenant's text stands in what the drive shows to a reader."""
-        return sum(block.count(self.text) for block in logical_view(self._drive))
-
-    def start(self, lab: Lab, *, trust_root: Path) -> None:
-        lab.start(
-            f"machine-{self.name}",
-            *(sys.executable, "-m", "demo.machine", "serve", "--folder", str(self.folder)),
-            *("--tenant-port", str(self.tenant_back), "--ssh-port", str(self.ssh_port)),
-            *("--trust-root", str(trust_root)),
-        )

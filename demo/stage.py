@@ -1,4 +1,4 @@
-"""The stage: a provider's world around the real programs, with two operators and four hosts.
+"""The stage: a provider's world around the real programs, with two operators and seven hosts.
 
 `set_up` plants the tenants' texts, founds the home, and starts switch, machines and `expunge serve`.
 `expunge` runs the real command; what it says is read, never assumed.
@@ -14,29 +14,41 @@ from typing import Any
 
 import httpx
 
+from agent.devices.simulated.faults import Fault
 from certificate.keys import PrivateKey
 from demo.billing import Billing
-from demo.lab import Failed, Lab, Server, wait_until
+from demo.disks import Disk, ImageDisk, NvmeDisk
+from demo.lab import Failed, Lab, wait_until
+from demo.server import Server
 from demo.ways import steps, strayed
 
 DRIVE_BYTES = 16 * 1024 * 1024
+#: A LUKS2 container needs 16 MiB for itself.
+IMAGE_BYTES = 24 * 1024 * 1024
 PYTHON = sys.executable
 EXPUNGE = (PYTHON, "-m", "certificate.cli")
 #: Of one answer of `serve`; it reads its database only.
 STATUS_SECONDS = 10.0
 #: Customers of the provider on machines that are none of ours.
-OTHERS = 40
+OTHERS = 80
 #: Host -> the subscription under which it is let; host-3 was never let.
-CONTRACTS = {"host-1": "sub-1001", "host-2": "sub-1002", "host-4": "sub-1004"}
-SPARE = "host-3"
+CONTRACTS = {f"host-{number}": f"sub-100{number}" for number in (1, 2, 4, 5, 6, 7)}
+SPARE, CLEARED, LIAR, HALF_DEAD = "host-3", "host-5", "host-6", "host-7"
 TEXTS = {
     "host-1": "Patient file 4711: what the customer of host 1 left behind",
     "host-2": "Ledger 2026: what the customer of host 2 still needs",
     "host-3": "Burn-in log: what our own engineers left on host 3",
     "host-4": "Thesis, chapter 9: what the customer of host 4 still needs",
+    "host-5": "Minutes of the board: what the customer of host 5 left behind",
+    "host-6": "Salaries in March: what the customer of host 6 left behind",
+    "host-7": "Source code: what the customer of host 7 left behind",
 }
-#: Whose texts must still be there at the end.
-STAYS = {"host-1": False, "host-2": True, "host-3": False, "host-4": True}
+#: Whose texts must still be there at the end: who stays, and whose drive lied.
+STAYS = {host: host in {"host-2", "host-4", LIAR} for host in TEXTS}
+#: Who gets certificates. Host 6 gets the record of a failure.
+CERTIFIED = ("host-1", SPARE, CLEARED, HALF_DEAD)
+#: Data that this provider may also clear; everything else is purged.
+PUBLIC_DATA = "public"
 #: Seconds that a host's port takes to be read back. Between its order and its dispatch host 4 is read back
 #: once more, so its customer has that long to renew; below the ten seconds after which we ask again.
 SLOW = {"host-4": "6"}
@@ -54,6 +66,7 @@ grace = "PT8S"
 dwell = "PT1S"
 
 [limits]
+per_hour = 20
 fleet_percent_per_day = 100
 
 [breaker]
@@ -96,7 +109,9 @@ class Stage:
         self.home = self.lab.folder / "home"
         self.billing = Billing(path=self.lab.folder / "billing.sqlite")
         self.control = self.lab.folder / "switch.sock"
-        self.servers = {name: Server(self.lab, name, text=text) for name, text in TEXTS.items()}
+        self.servers = {
+            name: Server(self.lab, name, text=text, disks=_disks(name)) for name, text in TEXTS.items()
+        }
         self.planted: dict[str, int] = {}
         #: The controller's id of a host -> our name for it.
         self.names: dict[str, str] = {}
@@ -131,14 +146,14 @@ class Stage:
     # --- before the story -----------------------------------------------------------------------------------
 
     def set_up(self) -> None:
-        """A provider's world, `expunge init`, `expunge serve`, and four hosts."""
+        """A provider's world, `expunge init`, a class of data of its own, `expunge serve`, and the hosts."""
         self.billing.create(CONTRACTS, others=OTHERS)
         for server in self.servers.values():
-            server.build(capacity_bytes=DRIVE_BYTES)
+            on_each = " and ".join(server.build())
             self.planted[server.name] = server.occurrences()
-        counts = ", ".join(f"{count} times on {name}'s" for name, count in self.planted.items())
-        self.say(f"drives of {DRIVE_BYTES >> 20} MiB; the texts of their tenants stand {counts}")
+            self.say(f"{server.name}: {on_each}; its tenant's text {self.planted[server.name]} times")
         self._found()
+        self._decide_on_public_data()
         self._configure()
         self._start()
         for server in self.servers.values():
@@ -159,6 +174,29 @@ class Stage:
         )
         founded = json.loads(told)
         self.say(f"init: {founded['purpose']}, log {founded['origin']}, trust root {founded['fingerprint']}")
+
+    def _decide_on_public_data(self) -> None:
+        """`expunge policy`: public data may be cleared by an overwrite that is read back whole."""
+        draft = self.lab.folder / "draft.json"
+        self.expunge("policy", "draft", str(draft), "--home", str(self.home))
+        table = json.loads(draft.read_text())
+        table["rules"].append({**table["rules"][0], "data_class": PUBLIC_DATA, "floor": "clear"})
+        table["rows"].append(
+            {
+                "data_class": PUBLIC_DATA,
+                "media": "plain",
+                "technique": "overwrite_keystream",
+                "grade": "marker-proven",
+                "decision": "accept",
+            }
+        )
+        draft.write_text(json.dumps(table))
+        # What a provider's own check asks of a certificate is a file of its own, and a looser one now.
+        own = self.home / "policy" / "verify.json"
+        own.write_text(json.dumps({**json.loads(own.read_text()), "minimum_method": "clear"}))
+        words = (*EXPUNGE, "policy", "sign", str(draft), "--home", str(self.home), "--json")
+        signed = json.loads(self.lab.run(*words, with_passphrase=True))
+        self.say(f"policy: table {signed['version']} is signed; data called public may be cleared")
 
     def _configure(self) -> None:
         text = CONFIGURATION.format(
@@ -195,10 +233,11 @@ class Stage:
             "slow": SLOW.get(server.name, "0"),
         }
         added = self.ask(
-            *("hosts", "add", server.name, "--site", "demo-site", "--rack", "r1", "--data-class", "default"),
+            *("hosts", "add", server.name, "--site", "demo-site", "--rack", "r1"),
+            *("--data-class", PUBLIC_DATA if server.name == CLEARED else "default"),
             *(("--customer", server.customer) if is_let else ()),
             *("--disposition", "rented" if is_let else "unknown"),
-            *("--drive", f"serial={server.serial},model=EXPUNGE DEMO NVME,capacity_bytes={DRIVE_BYTES}"),
+            *(word for disk in server.disks for word in ("--drive", _on_record(disk))),
             *("--address", f"127.0.0.1:{server.ssh_port}"),
             *(item for name, value in parameters.items() for item in ("--parameter", f"{name}={value}")),
             *facts,
@@ -238,3 +277,21 @@ class Stage:
                 return any(row["host"] == host and row["state"] == state for row in rows)
 
             wait_until(f"{host} is {state}", is_there, every_seconds=0.1)
+
+
+def _disks(host: str) -> tuple[Disk, ...]:
+    """What is in each server: one sound drive, but for three."""
+    match host:
+        case _ if host == CLEARED:
+            return (ImageDisk(capacity_bytes=IMAGE_BYTES),)
+        case _ if host == LIAR:
+            return (NvmeDisk(capacity_bytes=DRIVE_BYTES, faults=(Fault.LIES,)),)
+        case _ if host == HALF_DEAD:
+            dead = NvmeDisk(capacity_bytes=DRIVE_BYTES, slot="nvme1", faults=(Fault.SILENT,))
+            return (NvmeDisk(capacity_bytes=DRIVE_BYTES), dead)
+        case _:
+            return (NvmeDisk(capacity_bytes=DRIVE_BYTES),)
+
+
+def _on_record(disk: Disk) -> str:
+    return f"serial={disk.serial},model={disk.model},capacity_bytes={disk.capacity_bytes}"

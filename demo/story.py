@@ -8,8 +8,20 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from demo.billing import Heartbeat
+from demo.disks import ImageDisk
 from demo.lab import Failed, wait_until
-from demo.stage import CONTRACTS, EXPUNGE, OTHERS, SPARE, STAYS, Stage
+from demo.stage import (
+    CERTIFIED,
+    CLEARED,
+    CONTRACTS,
+    EXPUNGE,
+    HALF_DEAD,
+    LIAR,
+    OTHERS,
+    SPARE,
+    STAYS,
+    Stage,
+)
 from demo.ways import WAYS
 
 #: Six times what all stories took on an idle machine of two cores.
@@ -23,7 +35,7 @@ __all__ = ["EXPUNGE", "POLICY_FILE", "Story"]
 
 
 class Story(Stage):
-    """Nine chapters and a stranger's look."""
+    """Eleven chapters and a stranger's look."""
 
     def tell(self) -> None:
         self.set_up()
@@ -34,8 +46,10 @@ class Story(Stage):
             self.declare_the_spare()
             self.wipe_by_hand()
             self.release_the_hold()
+            self.take_out_the_dead_drive()
             last_moment.result()
             self.watch()
+            self.the_lie()
             self.a_burst_of_endings()
             self.collect()
         self.check()
@@ -50,11 +64,14 @@ class Story(Stage):
         self.say(f"host-1 is held by {stop['author']}: {stop['matter']}")
 
     def customers_leave(self) -> None:
-        """Three subscriptions end; the customer of host 2 renews during grace."""
-        for contract in CONTRACTS.values():
-            self.billing_says(contract, "ended", hint="ended")
+        """Six subscriptions end; the customer of host 2 renews during grace."""
+        self.owner_tries(when="before")
+        stays = "host-2"
+        for host in (*(each for each in CONTRACTS if each != stays), stays):
+            self.billing_says(CONTRACTS[host], "ended", hint="ended")
+        self.await_state(stays, "scheduled")
+        self.billing_says(CONTRACTS[stays], "active", hint="renewed")
         wait_until("the hosts are scheduled", lambda: self.look().keys() >= CONTRACTS.keys())
-        self.billing_says(CONTRACTS["host-2"], "active", hint="renewed")
 
     def declare_the_spare(self) -> None:
         """A host that was never let becomes `stock` when two operators say so over an empty list."""
@@ -100,6 +117,47 @@ class Story(Stage):
         self.await_state("host-4", "intended")
         self.billing_says(CONTRACTS["host-4"], "active", hint="renewed")
 
+    def take_out_the_dead_drive(self) -> None:
+        """Host 7 cannot be planned while one of its drives says nothing; two operators take that one out."""
+        server = self.servers[HALF_DEAD]
+        dead = server.disks[-1]
+        wait_until("host-7 waits for a person", lambda: "DRIVE" in self._waits(HALF_DEAD), every_seconds=0.5)
+        self.say(f"{HALF_DEAD} waits: {self._waits(HALF_DEAD)}")
+        words = (
+            *("media", "out", HALF_DEAD, dead.serial, "--by", "a technician", "--why", "it answers nothing"),
+            *("--seal", "S-0815", "--place", "safe 2"),
+            *("--confirm", f"{HALF_DEAD} {dead.serial[-4:]}"),
+        )
+        self.act("anna", *words, expect=4)
+        dead.pull_out(server.drives, server.shelf)
+        self.act("ben", *words)
+        (left,) = self.ask("media", "list")["media"]
+        self.say(f"{HALF_DEAD}: a drive was taken out by two operators and is {left['standing'].upper()}")
+
+    def _waits(self, host: str) -> str:
+        (line,) = (line for line in self.ask("status")["deprovisions"] if line["host"] == host)
+        return str(line["waits_for"])
+
+    def the_lie(self) -> None:
+        """Host 6's drive reported success. The markers say otherwise: a signed failure, and no release."""
+        (line,) = (line for line in self.ask("status")["deprovisions"] if line["host"] == LIAR)
+        if line["state"] != "needs_operator":
+            raise Failed(f"{LIAR} should wait for a person: {json.dumps(line)}")
+        self.say(f"{LIAR}: {line['state']}: {line['waits_for']}")
+        if not list((self.home / "failures").glob("*.bundle.json")):
+            raise Failed("there is no signed record of the failure")
+
+    def owner_tries(self, *, when: str) -> None:
+        """Whether the passphrase of host 5's owner opens the container."""
+        (disk,) = self.servers[CLEARED].disks
+        opens = disk.opens(self.servers[CLEARED].drives) if isinstance(disk, ImageDisk) else None
+        if opens is None:
+            self.say(f"{CLEARED}: no cryptsetup here, so there is no container to open")
+            return
+        self.say(f"{CLEARED}: the owner's passphrase {when}: {'opens' if opens else 'is refused'}")
+        if opens is not (when == "before"):
+            raise Failed(f"the passphrase should {'open' if when == 'before' else 'be refused'}")
+
     def watch(self) -> None:
         """Until every story has ended as promised. Raises Failed at the first step aside."""
         wait_until(
@@ -140,12 +198,16 @@ class Story(Stage):
         shutil.rmtree(self.out, ignore_errors=True)
         (self.out / "certificates").mkdir(parents=True)
         shutil.copy(self.home / "policy" / "verify.json", self.out / POLICY_FILE)
-        for host, stays in STAYS.items():
-            if not stays:
-                self.expunge(
-                    *("certificate", self.deprovisions[host], "--home", str(self.home)),
-                    *("--out", str(self.out / "certificates")),
-                )
+        for host in CERTIFIED:
+            self.expunge(
+                *("certificate", self.deprovisions[host], "--home", str(self.home)),
+                *("--out", str(self.out / "certificates")),
+            )
+        # No certificate: what the provider keeps of a failure, for whoever must know.
+        self.expunge(
+            *("certificate", self.deprovisions[LIAR], "--failures", "--home", str(self.home)),
+            *("--out", str(self.out / "failures")),
+        )
         (self.out / "ledger.jsonl").write_text(self.expunge("ledger", "export", "--home", str(self.home)))
         shutil.copy(self.home / "trust" / "root.json", self.out / "trust-root.json")
         shutil.copy(self.home / "trust" / "issuer.pem", self.out / "issuer.pem")
@@ -153,6 +215,7 @@ class Story(Stage):
     def check(self) -> None:
         """The drives, what was handed out, the certificates."""
         self.look_at_drives()
+        self.owner_tries(when="after")
         self.look_for_private_words()
         self._verify()
 
@@ -170,7 +233,8 @@ class Story(Stage):
         """Whether anything that is handed out names a customer, a subscription, a host or a drive."""
         words = {*CONTRACTS.values()}
         for server in self.servers.values():
-            words |= {server.name, server.customer, server.serial, *server.facts.values()}
+            serials = {disk.serial for disk in server.disks}
+            words |= {server.name, server.customer, *serials, *server.facts.values()}
         files = [path for path in self.out.rglob("*") if path.is_file()]
         found = [
             f"{word} in {path.name}" for path in files for word in words if word.encode() in path.read_bytes()
@@ -180,12 +244,16 @@ class Story(Stage):
             raise Failed("; ".join(["private words in what is handed out", *found]))
 
     def _verify(self) -> None:
-        """Refused under the policy for real machines, accepted under the demonstration's own."""
+        """Refused under the policy for real machines, accepted under the demonstration's own; the record of a
+        failure by neither.
+        """
         bundles = sorted(str(path) for path in (self.out / "certificates").glob("*.bundle.json"))
-        if len(bundles) != list(STAYS.values()).count(False):
+        if len(bundles) != len(CERTIFIED):
             raise Failed(f"{len(bundles)} certificates were written")
         root, policy = str(self.out / "trust-root.json"), str(self.out / POLICY_FILE)
         refused = json.loads(self.expunge("verify", *bundles, "--trust", root, "--json", expect=1))
         for answer in refused["files"]:
             self.say(f"verify without a policy: exit {refused['exit']}, {answer['code']}: {answer['reason']}")
         print(self.expunge("verify", *bundles, "--trust", root, "--policy", policy), flush=True)
+        (failure,) = sorted(str(path) for path in (self.out / "failures").glob("*.bundle.json"))
+        print(self.expunge("verify", failure, "--trust", root, "--policy", policy, expect=1), flush=True)

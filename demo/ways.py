@@ -15,13 +15,17 @@ WHOLE_WAY = (
     *("scheduled", "quarantined", "staged", "planned", "approved", "intended"),
     *("erasing", "verified", "validated", "certified", "released"),
 )
-#: The customer of host 1 left, host 2's renews during grace, host 3 is wiped by hand, and the customer of
-#: host 4 renews when the order is signed already.
+#: The customer of host 1 left, host 2's renews during grace, host 3 is wiped by hand, the customer of host 4
+#: renews when the order is signed already, host 5 is cleared, host 6's drive lies, and a drive of host 7 is
+#: dead: its operators take it out, and the other is erased.
 WAYS = {
     "host-1": WHOLE_WAY,
     "host-2": ("scheduled", "cancelled"),
     "host-3": WHOLE_WAY,
     "host-4": (*WHOLE_WAY[: WHOLE_WAY.index("intended") + 1], "cancelled"),
+    "host-5": WHOLE_WAY,
+    "host-6": (*WHOLE_WAY[: WHOLE_WAY.index("verified") + 1], "needs_operator"),
+    "host-7": WHOLE_WAY,
 }
 
 

@@ -9,6 +9,7 @@ import re
 import signal
 import subprocess
 import sys
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,9 +32,17 @@ WAYS = {
     "host-2": ["scheduled", "cancelled"],
     "host-3": WHOLE_WAY,
     "host-4": [*WHOLE_WAY[:6], "cancelled"],
+    "host-5": WHOLE_WAY,
+    "host-6": [*WHOLE_WAY[:8], "needs_operator"],
+    "host-7": WHOLE_WAY,
 }
-#: Whether the text of the host's tenant is still there.
-STAYS = {"host-1": False, "host-2": True, "host-3": False, "host-4": True}
+#: Whether the text of the host's tenant is still there: of who stays, and on the drive that lied.
+STAYS = {f"host-{number}": number in {2, 4, 6} for number in range(1, 8)}
+#: Host -> what its certificate says of its medium.
+CLAIMS = {
+    ("nvme_sanitize_crypto", "purge", "marker-proven"): 3,
+    ("overwrite_keystream", "clear", "marker-proven"): 1,
+}
 
 
 @dataclass(frozen=True)
@@ -51,13 +60,19 @@ class Run:
 
     @property
     def bundle(self) -> Path:
-        """The certificate of the host whose subscription ended."""
-        return self.of_trigger("ended")
-
-    def of_trigger(self, trigger: str) -> Path:
-        (found,) = (
-            path for path in self.bundles if statement(path, "order")["predicate"]["trigger"] == trigger
+        """A certificate of a host whose subscription ended, purged, with one drive."""
+        return next(
+            path
+            for path in self.of_trigger("ended")
+            if claim(path)["method"] == "purge" and len(statement(path, "summary")["predicate"]["media"]) == 1
         )
+
+    def of_trigger(self, trigger: str) -> list[Path]:
+        return [path for path in self.bundles if statement(path, "order")["predicate"]["trigger"] == trigger]
+
+    @property
+    def failure(self) -> Path:
+        (found,) = self.out.glob("failures/*.bundle.json")
         return found
 
     def statement(self, document: str) -> dict[str, Any]:
@@ -75,6 +90,11 @@ class Run:
 def statement(bundle: Path, document: str) -> dict[str, Any]:
     """The payload of an envelope in a bundle."""
     return payload(json.loads(bundle.read_bytes())[document])
+
+
+def claim(bundle: Path) -> dict[str, Any]:
+    found: dict[str, Any] = statement(bundle, "outcome")["predicate"]["claim"]
+    return found
 
 
 def payload(envelope: str) -> dict[str, Any]:
@@ -127,16 +147,18 @@ def test_the_demonstration_ends_well_and_leaves_nothing_running(run: Run) -> Non
     last = run.told.rstrip().splitlines()[-1]
     found = re.search(r"processes started: (\d+), left running: (\d+)$", last)
     assert found is not None, last
-    assert int(found[1]) >= 6  # a switch, four machines, serve
+    assert int(found[1]) >= 9  # a switch, seven machines, serve
     assert found[2] == "0"
 
 
 def test_what_is_handed_out_is_complete_and_nothing_else(run: Run) -> None:
     names = [path.name.removesuffix(".bundle.json") for path in run.bundles]
-    assert len(names) == 2
+    assert len(names) == sum(CLAIMS.values())
+    failure = run.failure.name.removesuffix(".bundle.json")
     of_one = ("bundle.json", "dsse.json", "evidence.dsse.json")
     assert {str(path.relative_to(run.out)) for path in run.out.rglob("*") if path.is_file()} == {
         *(f"certificates/{name}.{kind}" for name in names for kind in of_one),
+        *(f"failures/{failure}.{kind}" for kind in of_one),
         *("trust-root.json", "demo-policy.json", "issuer.pem", "ledger.jsonl"),
     }
     for name in names:
@@ -171,7 +193,7 @@ def test_every_state_of_a_host_is_told_with_the_ledgers_time(run: Run, host: str
 
 def test_a_wipe_by_hand_is_requested_by_one_and_approved_by_another(run: Run) -> None:
     assert re.search(r"host-3: anna approves her own request: exit 3, SELF_APPROVAL$", run.told, re.MULTILINE)
-    bundle = run.of_trigger("manual")
+    (bundle,) = run.of_trigger("manual")
     order = statement(bundle, "order")["predicate"]
     approvals = [payload(text)["predicate"] for text in json.loads(bundle.read_bytes())["approvals"]]
     assert {each["kind"] for each in approvals} == {"request", "approve"}
@@ -190,13 +212,13 @@ def test_a_hold_keeps_a_host_until_two_release_it(run: Run) -> None:
 
 def test_a_renewal_while_the_order_is_signed_withdraws_it(run: Run) -> None:
     kinds = [event["kind"] for event in run.ledger]
-    assert kinds.count("order-intended") == 3
-    assert kinds.count("order-dispatched") == 2
+    assert kinds.count("order-intended") == 6
+    assert kinds.count("order-dispatched") == 5
     assert kinds.count("order-withdrawn") >= 1
 
 
 def test_a_burst_of_endings_trips_the_breaker_and_schedules_nothing(run: Run) -> None:
-    assert re.search(r"the breaker tripped: 29 subscriptions are active, 43 were within a day", run.told)
+    assert re.search(r"the breaker tripped: 56 subscriptions are active, 86 were within a day", run.told)
     tripped = max(n for n, event in enumerate(run.ledger) if event["kind"] == "stopped")
     assert "deprovision-scheduled" not in [event["kind"] for event in run.ledger[tripped:]]
 
@@ -241,6 +263,45 @@ def test_one_changed_byte_of_the_outcome_makes_the_certificate_invalid(
     assert verify(altered, first.out, "--policy", str(first.out / "demo-policy.json"), "--json") == 1
     (answer,) = json.loads(capsys.readouterr().out)["files"]
     assert answer["code"] == "SIGNATURE_INVALID"
+
+
+def test_each_certificate_claims_what_was_seen_and_no_more(run: Run) -> None:
+    claims = [claim(path) for path in run.bundles]
+    assert {each["result"] for each in claims} == {"erased"}
+    counted = Counter((each["technique"], each["method"], each["grade"]) for each in claims)
+    assert counted == CLAIMS
+
+
+def test_the_drive_that_lied_gets_a_signed_record_that_is_no_certificate(
+    run: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    said = claim(run.failure)
+    assert (said["result"], said["method"], said["grade"]) == ("not_erased", "none", "none")
+    assert "MARKER_UNCHANGED" in said["reasons"]
+    assert verify(run.failure, run.out, "--policy", str(run.out / "demo-policy.json")) == 1
+    assert "NOT_ERASED" in capsys.readouterr().out
+
+
+def test_a_key_was_destroyed_and_the_medium_beneath_overwritten(run: Run) -> None:
+    """Where cryptsetup is installed; without it there is a plain drive, and the overwrite alone."""
+    (bundle,) = (path for path in run.bundles if claim(path)["method"] == "clear")
+    evidence = statement(bundle, "evidence")["predicate"]["media"][0]
+    read_back = evidence["read_back"]
+    assert read_back["mode"] == "full"
+    assert read_back["bytes_read"] == evidence["medium"]["capacity_bytes"]
+    assert (read_back["bytes_mismatched"], read_back["bytes_unreadable"]) == (0, 0)
+    has_container = "no cryptsetup here" not in run.told
+    assert len(evidence["layers"]) == has_container
+    for layer in evidence["layers"]:
+        assert (layer["kind"], layer["every_copy_differs"], layer["is_found_after"]) == ("luks2", "yes", "no")
+        assert re.search(r"host-5: the owner's passphrase before: opens$", run.told, re.MULTILINE)
+        assert re.search(r"host-5: the owner's passphrase after: is refused$", run.told, re.MULTILINE)
+
+
+def test_a_host_with_a_dead_drive_has_one_certificate_and_one_open_exception(run: Run) -> None:
+    (bundle,) = (path for path in run.bundles if len(statement(path, "summary")["predicate"]["media"]) == 2)
+    became = {each["became"] for each in statement(bundle, "summary")["predicate"]["media"]}
+    assert became == {"erased", "open_exception"}
 
 
 # --- what may repeat and what may not -----------------------------------------------------------------------
@@ -301,7 +362,7 @@ def test_the_ledger_and_the_certificate_name_nobody(run: Run) -> None:
     found = re.search(r"private words: (\d+) sought in (\d+) files, found: (\d+)$", run.told, re.MULTILINE)
     assert found is not None
     assert int(found[1]) >= 30
-    assert int(found[2]) == 10
+    assert int(found[2]) == 19
     assert found[3] == "0"
     shapes = re.compile(
         r"DEMO[0-9A-F]{12}|CH[0-9A-F]{10}|BD[0-9A-F]{10}|sub-\d|host-\d|customer of|02:[0-9a-f]{2}:"

@@ -9,18 +9,17 @@ from pathlib import Path
 import pytest
 
 from demo.lab import Failed
-from demo.stage import STAYS
+from demo.stage import CERTIFIED, STAYS
 from demo.story import Story
-
-CAPACITY_BYTES = 1024 * 1024
 
 
 @pytest.fixture
-def story(tmp_path: Path) -> Iterator[Story]:
+def story(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Story]:
     """Machines whose drives hold their tenants' text, and nothing that runs."""
+    monkeypatch.setattr("demo.stage.DRIVE_BYTES", 1 << 20)
     story = Story(out=tmp_path / "out")
     for server in story.servers.values():
-        server.build(capacity_bytes=CAPACITY_BYTES)
+        server.build()
         story.planted[server.name] = server.occurrences()
     yield story
     story.lab.remove()
@@ -40,7 +39,7 @@ def test_a_drive_that_still_shows_the_leavers_text_fails(story: Story) -> None:
 
 
 def test_a_drive_that_lost_the_stayers_text_fails(story: Story, monkeypatch: pytest.MonkeyPatch) -> None:
-    for host in ("host-1", "host-3"):
+    for host in CERTIFIED:
         monkeypatch.setattr(story.servers[host], "occurrences", lambda: 0)
     story.look_at_drives()
     monkeypatch.setattr(story.servers["host-2"], "occurrences", lambda: story.planted["host-2"] - 1)
@@ -54,7 +53,9 @@ def test_a_private_word_in_what_is_handed_out_fails(story: Story, word: str) -> 
     folder.mkdir(parents=True)
     (folder / "a.json").write_text("{}")
     story.look_for_private_words()
-    (folder / "a.json").write_text(json.dumps({"x": getattr(story.servers["host-2"], word)}))
+    server = story.servers["host-2"]
+    said = server.disks[0].serial if word == "serial" else getattr(server, word)
+    (folder / "a.json").write_text(json.dumps({"x": said}))
     with pytest.raises(Failed, match=r"private words in what is handed out.* in a\.json"):
         story.look_for_private_words()
 
@@ -79,3 +80,16 @@ def test_a_state_that_was_not_promised_fails_at_once(story: Story, monkeypatch: 
     ledger.append({"kind": "state-moved", "body": {"new": "quarantined"}})
     with pytest.raises(Failed, match=r"host-2.* went another way"):
         story.look()
+
+
+def test_a_passphrase_that_still_opens_fails(story: Story, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("demo.disks.ImageDisk.opens", lambda *_: True)
+    story.owner_tries(when="before")
+    with pytest.raises(Failed, match="the passphrase should be refused"):
+        story.owner_tries(when="after")
+
+
+def test_a_passphrase_that_never_opened_proves_nothing(story: Story, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("demo.disks.ImageDisk.opens", lambda *_: False)
+    with pytest.raises(Failed, match="the passphrase should open"):
+        story.owner_tries(when="before")

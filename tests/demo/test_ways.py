@@ -49,7 +49,7 @@ def test_the_beginning_of_a_promised_way_has_not_strayed() -> None:
         ("host-1", (*WAYS["host-1"], "scheduled")),
         ("host-2", ("scheduled", "quarantined")),
         ("host-4", (*WAYS["host-4"][:6], "erasing")),
-        ("host-5", ("scheduled",)),
+        ("host-9", ("scheduled",)),
     ],
 )
 def test_a_step_aside_is_noticed(host: str, way: tuple[str, ...]) -> None:

@@ -14,7 +14,7 @@ from dataclasses import replace
 
 from agent import layer_steps, markers, overwritten
 from agent.devices.drive import DriveIdentity
-from agent.errors import Code, StepRefused
+from agent.errors import Code
 from agent.execute import Execution
 from agent.found_media import place
 from agent.journal import Kind
@@ -50,7 +50,8 @@ def attach(execution: Execution) -> None:
             execution.open(work)
         with execution.contained(work, f"attach:{work.commitment}"):
             _recover(execution, work, own)
-            _observe(execution, work)
+            # Where the drive is gone there is nothing to watch: its identity was not recovered.
+            execution.watch(work)
         work.is_stopped = True
     execution.conclude()
 
@@ -136,16 +137,6 @@ def _recover_command(
 
 def _raw(status_log: str) -> bytes | None:
     return None if status_log in (NOT_APPLICABLE, NOT_OBSERVED) else bytes.fromhex(status_log)
-
-
-def _observe(execution: Execution, work: Work) -> None:
-    """The end of a command that another process sent, or may have sent. Raises StepRefused(DRIVE_MISSING)."""
-    if work.running is None:
-        return
-    if work.found.drive is None:
-        # Said of this look, never of the command: that was perhaps sent.
-        raise StepRefused(Code.DRIVE_MISSING, "the drive is not there any more")
-    execution.watch(work)
 
 
 def _tell_interruptions(execution: Execution, work: Work, lines: Sequence[JournalLine]) -> None:

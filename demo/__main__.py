@@ -1,13 +1,16 @@
-"""The main job from end to end: one billing database, four hosts, two operators, real processes.
+"""The main job from end to end: one billing database, seven hosts, two operators, real processes.
 
 Host 1's subscription ends: held for a while, then quarantined, staged, planned, approved by rule, ordered,
 its self-encrypting drive cryptographically erased, verified, validated, certified, released. Host 2's
 customer renews during grace: untouched. Host 3 was never let: two operators declare it, one requests its
-wipe, the other approves. Host 4's customer renews when the order is signed: withdrawn, given back. Then a bad
-import trips the breaker, and a stranger checks the certificates. Everything printed was read from a process
-or a file a moment before; what the demonstration promises and does not see ends it with exit code 1. An
-output folder that holds anything but an earlier demonstration is refused with exit code 2, because it is
-emptied.
+wipe, the other approves. Host 4's customer renews when the order is signed: withdrawn, given back. Host 5's
+data may be cleared: the keys of its LUKS container are destroyed, then the medium is overwritten and read
+back. Host 6's drive lies: a signed failure, and no release. One of host 7's drives is dead: two operators
+take it out, the other is erased. Then a bad import trips the breaker, and a stranger checks the certificates.
+
+Everything printed was read from a process or a file a moment before; what the demonstration promises and does
+not see ends it with exit code 1. An output folder that holds anything but an earlier demonstration is refused
+with exit code 2, because it is emptied.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test test-system lint bench chaos lock clean
+.PHONY: demo test test-system lint bench fuzz coverage chaos lock clean
 
 demo: $(STAMP) ## the main job from end to end, embedded defaults, no root
 	$(BIN)/python -m demo
@@ -23,8 +23,16 @@ lint: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
-bench: $(STAMP) ## ratios in one run; recorded by hand in docs/benchmarks.md
+bench: $(STAMP) ## ratios in one run, against goals; as root also disks (fio, nwipe); recorded by hand in docs/benchmarks.md
 	PYTHONPATH=. $(BIN)/python tests/bench/ratios.py
+	@if [ "$$(id -u)" = 0 ]; then .ci/install-system-packages bench && PYTHONPATH=. $(BIN)/python tests/bench/disks.py; \
+	  else echo "make bench: the disks need root (loop devices); run it again as root for their part" >&2; fi
+
+fuzz: $(STAMP) ## ten minutes for each parser that a stranger can reach; recorded by hand in docs/tested.md
+	$(BIN)/python -m tests.fuzz --seconds $${FUZZ_SECONDS:-600}
+
+coverage: $(STAMP) ## branch coverage of what decides: guards, lifecycle, assurance, admission, delivery, verify
+	.ci/coverage
 
 chaos: $(STAMP) ## the long form of the crash tests; recorded by hand in docs/tested.md
 	EXPUNGE_CHAOS_LIVES=100 EXPUNGE_CHAOS_HOSTS=40 EXPUNGE_CHAOS_KILLS=25 $(BIN)/pytest tests/chaos

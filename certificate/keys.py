@@ -12,6 +12,7 @@ from __future__ import annotations
 import base64
 import hashlib
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Protocol
 
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -23,6 +24,9 @@ from certificate.errors import Code, Malformed
 #: FORMATS.md: bcrypt rounds of a key at rest. ssh-keygen's default is 16.
 KDF_ROUNDS = 100
 PUBLIC_KEY_BYTES = 32
+#: A trust root has about ten keys and one document asks for each several times; the arithmetic of a point
+#: takes ten times as long as a signature. Bounded, because strangers send keys.
+MAX_REMEMBERED_KEYS = 1024
 
 _P = 2**255 - 19
 _D = (-121665 * pow(121666, -1, _P)) % _P
@@ -36,8 +40,7 @@ class PublicKey:
     _key: Ed25519PublicKey = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        _refuse_unsafe(self.raw)
-        object.__setattr__(self, "_key", Ed25519PublicKey.from_public_bytes(self.raw))
+        object.__setattr__(self, "_key", _safe_key(self.raw))
 
     @classmethod
     def from_hex(cls, text: str) -> PublicKey:
@@ -149,6 +152,13 @@ class PrivateKey:
 def _ssh_blob(raw: bytes) -> bytes:
     kind = b"ssh-ed25519"
     return len(kind).to_bytes(4, "big") + kind + len(raw).to_bytes(4, "big") + raw
+
+
+@lru_cache(maxsize=MAX_REMEMBERED_KEYS)
+def _safe_key(raw: bytes) -> Ed25519PublicKey:
+    """The key, once it is known to be safe: the bytes decide it, so that nobody needs to compute it twice."""
+    _refuse_unsafe(raw)
+    return Ed25519PublicKey.from_public_bytes(raw)
 
 
 def _refuse_unsafe(raw: bytes) -> None:

@@ -16,6 +16,7 @@ import hashlib
 import re
 from datetime import UTC, datetime
 from enum import StrEnum
+from functools import cache
 from typing import Annotated, Any, ClassVar, Generic, Literal, TypeVar
 
 import rfc8785
@@ -30,7 +31,7 @@ STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
 #: exhaustion.
 MAX_STATEMENT_BYTES = 1_000_000
 
-_TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z")
+_TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T(?:[01][0-9]|2[0-3]):[0-9]{2}:[0-9]{2}Z")
 
 
 class Seen(StrEnum):
@@ -58,7 +59,7 @@ def _read_time(value: Any) -> datetime:
     if isinstance(value, str):
         if not _TIME.fullmatch(value):
             raise ValueError("a time is written YYYY-MM-DDTHH:MM:SSZ")
-        return datetime.strptime(value, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
+        return datetime.fromisoformat(value)
     if isinstance(value, datetime):
         if value.tzinfo is None or value.utcoffset() != UTC.utcoffset(None):
             raise ValueError("a time is aware and in UTC")
@@ -194,7 +195,13 @@ def read(payload: bytes, kind: type[PredicateT]) -> Statement[PredicateT]:
     predicate = raw.get("predicate")
     if isinstance(predicate, dict) and predicate.get("schema") != 1:
         raise Malformed(Code.UNSUPPORTED, f"{kind.statement_name} schema {str(predicate.get('schema'))[:20]}")
-    return read_model(payload, Statement[kind], what=f"{kind.statement_name} statement")  # type: ignore[valid-type]
+    return _validated(payload, _statement_of(kind), what=f"{kind.statement_name} statement")
+
+
+@cache
+def _statement_of(kind: type[PredicateT]) -> type[Statement[PredicateT]]:
+    """Held on to, because pydantic forgets a parametrised model that nobody holds, and builds it again."""
+    return Statement[kind]  # type: ignore[valid-type]
 
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
@@ -205,6 +212,11 @@ def read_model(data: bytes, kind: type[ModelT], *, what: str, max_bytes: int = M
     value.
     """
     strict_json.load(data, max_bytes=max_bytes, what=what)
+    return _validated(data, kind, what=what)
+
+
+def _validated(data: bytes, kind: type[ModelT], *, what: str) -> ModelT:
+    """The model in bytes that `strict_json` has read before."""
     try:
         return kind.model_validate_json(data, by_alias=True, by_name=False)
     except PydanticValidationError as error:

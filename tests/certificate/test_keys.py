@@ -61,6 +61,11 @@ def test_a_point_of_small_order_is_refused(raw: bytes) -> None:
     assert "small order" in refusal_of(raw).reason
 
 
+def test_an_unsafe_key_is_refused_each_time() -> None:
+    reasons = {refusal_of(SMALL_ORDER[2]).reason for _ in range(3)}
+    assert len(reasons) == 1
+
+
 def test_the_identity_would_have_verified_what_nobody_signed() -> None:
     # Why small-order keys are refused: the library itself accepts this signature of nothing, by nobody.
     identity = (1).to_bytes(32, "little")

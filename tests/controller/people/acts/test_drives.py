@@ -240,7 +240,9 @@ def test_a_plan_of_drives_that_left_is_not_approved_any_more(waiting: Any) -> No
     case = waiting.people.case
     assert case.deprovision.state is State.STAGED
     assert waiting.world.drive_text_count() > 0
-    assert waiting.refused(lambda: waiting.people.show("drives", HOST)) == "INVENTORY_MISSING"
+    assert "left by decision and is still in the host" in case.deprovision.wait_reason
+    (shown,) = waiting.people.show("drives", HOST).matter.facts["drives"]
+    assert (shown["serial"], shown["on_record"]) == ("SABOTAGE1", "no")
 
 
 def test_the_hosts_summary_names_a_drive_that_left_unerased(crew: Any) -> None:

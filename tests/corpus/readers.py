@@ -175,7 +175,7 @@ def _request_stream(data: bytes, _: Under) -> Any:
     answer = messages.read_answer(line)
     if exit_code or not isinstance(answer, messages.Refusal):
         raise RuntimeError(f"exit code {exit_code}, {answer}")
-    raise _Answered(answer.code)
+    raise Answered(answer.code)
 
 
 def _answer_stream(data: bytes, _: Under) -> Any:
@@ -273,7 +273,7 @@ READERS: dict[str, Reader] = {
 }
 
 
-class _Answered(Exception):
+class Answered(Exception):
     """A program answered with a refusal instead of raising one."""
 
     def __init__(self, code: str) -> None:
@@ -286,7 +286,7 @@ def code_of(kind: str, data: bytes, under: Under) -> str | None:
         READERS[kind](data, under)
     except (Refused, Unanswered) as refusal:
         return refusal.code.value
-    except _Answered as answer:
+    except Answered as answer:
         return answer.code
     return None
 

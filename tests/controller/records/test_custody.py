@@ -1,0 +1,137 @@
+"""For which drives that left a deprovision answers, and as what each of them stands in its host's summary."""
+
+from __future__ import annotations
+
+import secrets
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from certificate.departures import LEFT_UNERASED
+from certificate.identifiers import DeprovisionId
+from certificate.statements.vocabulary import Trigger, WhatBecame
+from controller import intake
+from controller.records import custody
+from controller.states import State
+from controller.store import departures, deprovisions, hosts
+
+OUT = {
+    "host": "host-1",
+    "old": "SABOTAGE1",
+    "new": "none",
+    "by": "Ada",
+    "why": "dead",
+    "seal": "4711",
+    "place": "safe 2",
+}
+
+
+def goes_out(crew: Any) -> departures.Departure:
+    for operator in (crew.alice, crew.bob):
+        crew.people.decide("remove", OUT, by=operator)
+    with crew.program.store.snapshot() as tx:
+        (departure,) = departures.all_departures(tx)
+    return departure
+
+
+def begins(crew: Any, *, later: timedelta = timedelta()) -> deprovisions.Deprovision:
+    """A deprovision of the host about no tenancy."""
+    now = crew.world.now() + later
+    with crew.program.store.transaction() as tx:
+        (host,) = hosts.all_hosts(tx)
+        return deprovisions.schedule(
+            tx,
+            id=DeprovisionId.from_random(secrets.token_bytes(16)),
+            host_id=host.id,
+            tenancy_id=None,
+            trigger=Trigger.MANUAL,
+            data_class="default",
+            policy_version=1,
+            policy_digest="0" * 64,
+            grace_until=now,
+            dwell_seconds=0,
+            now=now,
+        )
+
+
+def ends(crew: Any, row: deprovisions.Deprovision, state: State) -> None:
+    with crew.program.store.transaction() as tx:
+        changed = deprovisions.deprovision.update().where(deprovisions.deprovision.c.id == row.id)
+        tx.execute(changed.values(state=state, entered_at=crew.world.now()))
+
+
+def departed(crew: Any, row: deprovisions.Deprovision, **options: Any) -> Any:
+    with crew.program.store.snapshot() as tx:
+        return custody.departed(tx, deprovisions.load(tx, row.id), **({"besides": set()} | options))
+
+
+def test_a_drive_of_a_host_that_was_never_let_is_answered_for_if_it_leaves_meanwhile(crew: Any) -> None:
+    row = begins(crew)
+    departure = goes_out(crew)
+    assert departure.tenancies == ()
+    (left,) = departed(crew, row)
+    assert left.entry.became is WhatBecame.OPEN_EXCEPTION
+    assert left.entry.decision_digest == departure.decisions[0]
+    assert left.claim.reasons == (LEFT_UNERASED,)
+    with crew.program.store.snapshot() as tx:
+        found = custody.deprovision_of(tx, departure)
+    assert found is not None
+    assert found.id == row.id
+
+
+def test_a_drive_that_no_tenancy_touched_and_that_left_before_is_nobodys(crew: Any) -> None:
+    departure = goes_out(crew)
+    row = begins(crew, later=timedelta(minutes=1))
+    assert departed(crew, row) == ()
+    with crew.program.store.snapshot() as tx:
+        assert custody.deprovision_of(tx, departure) is None
+
+
+@pytest.mark.parametrize("state", [State.RELEASED, State.CANCELLED])
+def test_a_deprovision_that_was_over_answers_for_no_later_departure(crew: Any, state: State) -> None:
+    row = begins(crew)
+    ends(crew, row, state)
+    crew.world._skip_to(crew.world.now() + timedelta(seconds=1))
+    goes_out(crew)
+    assert departed(crew, row) == ()
+
+
+def test_a_drive_that_a_tenancy_touched_is_answered_for_whenever_it_left(crew: Any) -> None:
+    crew.world._beat()
+    intake.learn(crew.program)
+    departure = goes_out(crew)
+    assert len(departure.tenancies) == 1
+    crew.world.end_subscription()
+    crew.world.run(until=lambda world: world.state is not None)
+    (left,) = departed(crew, crew.world.deprovision)
+    assert left.entry.commitment == departure.drive.commitment
+    assert left.entry.outcome_digest == "not_applicable"
+    assert departed(crew, crew.world.deprovision, besides={departure.drive.commitment}) == ()
+
+
+def test_a_cancelled_deprovision_is_not_what_a_destruction_belongs_to(crew: Any) -> None:
+    row = begins(crew)
+    departure = goes_out(crew)
+    ends(crew, row, State.CANCELLED)
+    with crew.program.store.snapshot() as tx:
+        assert custody.deprovision_of(tx, departure) is None
+
+
+def test_what_is_known_of_a_drive_that_left_is_that_it_was_destroyed_before_anything_else(crew: Any) -> None:
+    departure = goes_out(crew)
+    about = {
+        "medium": "SABOTAGE1",
+        "method": "melt",
+        "by": "us",
+        "witness": "them",
+        "place": "here",
+        "destroyed_on": crew.world.now().date().isoformat(),
+        "document_digest": "d0" * 32,
+    }
+    with crew.program.store.snapshot() as tx:
+        assert custody.standing(tx, departure) is custody.Standing.UNTOUCHED
+    for operator in (crew.alice, crew.bob):
+        crew.people.decide("destroy", about, by=operator)
+    with crew.program.store.snapshot() as tx:
+        assert custody.standing(tx, departure) is custody.Standing.DESTROYED

@@ -235,7 +235,7 @@ def story(tools: dict[str, Any]) -> Story:
     return Story(tools)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def make_story(tools: dict[str, Any]) -> Callable[..., Story]:
     return lambda **changes: Story(tools, **changes)
 

@@ -1,10 +1,10 @@
 """Every byte of a bundle that says something is covered by a signature or a hash: change it, and it fails.
 
-The bytes that may change are `free`: white space between the bundle's own tokens, and the `keyid` of an
-envelope, which is a hint. What else may be written otherwise, in more than a
-byte, is the table `OTHERWISE` (docs/verify-by-hand.md has it too). None of it alters what is verified: the
-`Verified` is equal, claim, people, log and all. Of the evidence nothing is free, because the outcome names its
-file and not only what was signed in it.
+The bytes that may change are `free_positions`: white space between the bundle's own tokens, and the `keyid`
+of an envelope, which is a hint. What else may be written otherwise, in more than a byte, is the table
+`OTHERWISE` (docs/verify-by-hand.md has it too). None of it alters what is verified: the `Verified` is equal,
+claim, people, log and all. Of the evidence nothing is free, because the outcome names its file and not only
+what was signed in it.
 """
 
 from __future__ import annotations
@@ -112,7 +112,7 @@ def is_same_sort(data: bytes, at: int, byte: int) -> bool:
     return 0x20 <= byte < 0x7F and byte not in b'"\\'
 
 
-# --- each byte of the file, and each of what is signed -------------------------------------------------------
+# --- each byte of the file, and each of what is signed ------------------------------------------------------
 
 
 def test_a_changed_byte_of_the_file_fails_unless_it_is_free(honest: Honest) -> None:
@@ -196,7 +196,7 @@ def test_each_changed_byte_of_a_proof_fails(honest: Honest, index: int) -> None:
             honest.verified(json.dumps(fields).encode())
 
 
-# --- what else may be written otherwise ----------------------------------------------------------------------
+# --- what else may be written otherwise ---------------------------------------------------------------------
 
 Spelling = Callable[[Fields], bytes]
 

@@ -16,6 +16,7 @@ from agent import layer_steps, markers, overwritten, readback
 from agent.errors import Code, DeviceError
 from agent.journal_bodies import ContentRead, MarkerRead, ReadbackBody
 from agent.readback import ReadBackFacts
+from agent.techniques.overwrite import MANY_DRIVES, WORKERS_AMONG_MANY
 from agent.techniques.technique import Report
 from agent.work import Work
 from certificate import sampling
@@ -33,8 +34,15 @@ class Reading:
     """One read-back under way. `done_65536ths`: how far it is."""
 
     def __init__(
-        self, pool: Executor, work: Work, pattern: OverwritePattern, *, mode: ReadBackMode, seed: str
-    ):
+        self,
+        pool: Executor,
+        work: Work,
+        pattern: OverwritePattern,
+        *,
+        mode: ReadBackMode,
+        seed: str,
+        workers: int,
+    ) -> None:
         self.done_65536ths = 0
         self._facts: Future[ReadBackFacts] = pool.submit(
             readback.read_back,
@@ -44,6 +52,7 @@ class Reading:
             pattern=pattern,
             mode=mode,
             seed=seed,
+            workers=workers,
             report=self._note,
         )
 
@@ -64,11 +73,14 @@ def looks(
     seen = [work for work in works if work.found.drive is not None]
     with ThreadPoolExecutor(max_workers=max(1, len(seen)), thread_name_prefix="look") as pool:
         readings: dict[str, Reading] = {}
-        for work in seen:
-            pattern = overwritten.pattern_of(work.technique)
-            if work.is_overwritten and work.is_held and pattern is not None:
+        whole = [work for work in seen if work.is_overwritten and work.is_held]
+        workers = readback.WORKERS if len(whole) < MANY_DRIVES else WORKERS_AMONG_MANY
+        for work in whole:
+            if (pattern := overwritten.pattern_of(work.technique)) is not None:
                 seed = sampling.seed(order_digest=order_digest, nonce=nonce, commitment=work.commitment)
-                readings[work.commitment] = Reading(pool, work, pattern, mode=mode, seed=seed)
+                readings[work.commitment] = Reading(
+                    pool, work, pattern, mode=mode, seed=seed, workers=workers
+                )
         for work in seen:
             yield work, partial(_look, work, readings.get(work.commitment))
 

@@ -291,3 +291,28 @@ def test_all_read_backs_go_on_at_once(plain_lab: Any, monkeypatch: pytest.Monkey
     monkeypatch.setattr(readback, "read_back", waits)
     lab.run(order)
     assert [lab.claim(order, serial).result for serial in ("IMG-1", "IMG-2")] == ["erased", "erased"]
+
+
+@pytest.mark.parametrize(("drives", "workers"), [(1, 4), (3, 4), (4, 2)])
+def test_many_drives_share_the_processors(
+    plain_lab: Any, monkeypatch: pytest.MonkeyPatch, drives: int, workers: int
+) -> None:
+    """More than two workers a drive would only wait for the processor."""
+    lab = plain_lab
+    for number in range(drives):
+        lab.add_image(f"IMG-{number}")
+    order = lab.accept()
+    original, begin, used = readback.read_back, overwrite.Pass.begin, set()
+
+    def read_back(*arguments: Any, **named: Any) -> Any:
+        used.add(named["workers"])
+        return original(*arguments, **named)
+
+    def noted(self: Any, count: int) -> int:
+        used.add(count)
+        return begin(self, count)
+
+    monkeypatch.setattr(readback, "read_back", read_back)
+    monkeypatch.setattr(overwrite.Pass, "begin", noted)
+    lab.run(order)
+    assert used == {workers}

@@ -95,9 +95,10 @@ def require_destruction(
     decisions: Sequence[bytes],
     enrolments: Sequence[bytes],
     root: TrustRoot,
-) -> None:
-    """Rule 2. `decisions`: envelopes of kind destroy, as they came. Raises Untrusted: SUBJECT_MISMATCH,
-    INCOMPLETE_SET, ATTESTATION_MISSING, EVIDENCE_MISMATCH, and the codes of `Operators.open_statement`.
+) -> tuple[str, ...]:
+    """Rule 2: who attests, by fingerprint. `decisions`: envelopes of kind destroy, as they came. Raises
+    Untrusted: SUBJECT_MISMATCH, INCOMPLETE_SET, ATTESTATION_MISSING, EVIDENCE_MISMATCH, and the codes of
+    `Operators.open_statement`.
     """
     attested = destruction.attested
     if attested.medium != said.medium.commitment:
@@ -115,6 +116,7 @@ def require_destruction(
     _require_people(opened, "attest the destruction")
     if said.claim != claim_of_destroy(attested):
         raise Untrusted(Code.EVIDENCE_MISMATCH, "the outcome claims more than people can attest")
+    return tuple(sorted(decision.operator for decision in opened))
 
 
 def require_left(bundle: Bundle, summary: Summary, root: TrustRoot) -> None:

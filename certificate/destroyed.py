@@ -1,35 +1,35 @@
-"""The verdict on a medium that was destroyed: rules 10 to 13 of `verify`, where there is neither order nor
-evidence.
+"""What a bundle proves of a medium that was destroyed: rules 10, 12 and 13 of `verify`, where there is
+neither order nor evidence.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
-from certificate import agreement, departures
+from certificate import agreement, brackets, departures
 from certificate.bundle import Bundle, Document
 from certificate.errors import Code, Untrusted
 from certificate.logged import Logged, decisions_of, open_logged, require_one_log
-from certificate.policy import Checked, Policy
+from certificate.policy import Checked
 from certificate.statements import Outcome, Summary
 from certificate.statements.outcome import Destruction
 from certificate.statements.people import DecisionKind
 from certificate.statements.vocabulary import WhatBecame
 from certificate.trust import TrustRoot
-from certificate.verified import Check, Level, Verified, cautions_of
+from certificate.verified import Check, Examined, Level, cautions_of
 
 
-def verify_destruction(
-    bundle: Bundle, outcome: Logged[Outcome], destruction: Destruction, root: TrustRoot, policy: Policy
-) -> Verified:
-    """A medium that was destroyed: rules 10 to 13. Raises as `verify`."""
+def examine_destruction(
+    bundle: Bundle, outcome: Logged[Outcome], destruction: Destruction, root: TrustRoot
+) -> Examined:
+    """A medium that was destroyed: rules 10, 12 and 13. Raises as `verify.examine`."""
     said = outcome.predicate
     if bundle.order is not None:
         raise Untrusted(Code.SUBJECT_MISMATCH, "an order came along for a medium that was destroyed")
     if [each.digest.sha256 for each in outcome.statement.subject] != [said.medium.commitment]:
         raise Untrusted(Code.SUBJECT_MISMATCH, "the outcome's one subject is another medium")
     # 12. What two operators attest.
-    departures.require_destruction(
+    attested_by = departures.require_destruction(
         said,
         destruction,
         decisions=decisions_of(bundle, DecisionKind.DESTROY),
@@ -38,14 +38,12 @@ def verify_destruction(
     )
     # 12 and 13. The host's summary, where it has one.
     summary = _open_summary(bundle, outcome, root)
-    # 10. Checkpoints and anchors.
-    require_one_log((outcome, summary), root)
-    # 11. The policy.
-    policy.check(
-        Checked(purpose=root.purpose, schema_version=said.schema_version, device_classes=(), claim=said.claim)
-    )
+    # 10. One log, and times that fit it.
+    view = require_one_log((outcome, summary), root)
+    brackets.require_log_order((outcome, summary))
+    brackets.require_destroyed_by(destruction.attested, said)
     told = None if summary is None else summary.predicate
-    return Verified(
+    return Examined(
         claim=said.claim,
         purpose=root.purpose,
         outcome=said,
@@ -54,11 +52,15 @@ def verify_destruction(
         order=None,
         evidence=None,
         summary=told,
+        attested_by=attested_by,
         checkpoint=outcome.checkpoint,
         levels=(Level.SIGNED, Level.LOGGED),
         cautions=tuple(cautions_of(root, told)),
         checks=tuple(_checks_of_destroyed(outcome, destruction, summary)),
-        policy_digest=policy.digest(),
+        checked=Checked(
+            purpose=root.purpose, schema_version=said.schema_version, device_classes=(), claim=said.claim
+        ),
+        view=view,
     )
 
 
@@ -97,3 +99,4 @@ def _checks_of_destroyed(
         name="log",
         sentence=f"{outcome.checkpoint.origin}, {outcome.checkpoint.size} entries, no contradiction seen",
     )
+    yield Check(name="times", sentence="what was signed is dated in the order of the log")

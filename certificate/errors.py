@@ -113,6 +113,14 @@ class Code(RefusalCode):
         "CHECKPOINT_INVALID",
         "The checkpoint is not the trusted log's; compare the trust root.",
     )
+    SPLIT_VIEW = (
+        "SPLIT_VIEW",
+        "The log signed two stories; keep these files, which prove it, and rely on none of them.",
+    )
+    TIME_BRACKET_VIOLATED = (
+        "TIME_BRACKET_VIOLATED",
+        "Signed times contradict the order of the log; ask the provider what its clock did.",
+    )
     # may an order be obeyed (delivery)
     ORDER_EXPIRED = "ORDER_EXPIRED", "Ask the controller for a new order; this one cannot be revived."
     ORDER_FOR_ANOTHER_BOOT = (

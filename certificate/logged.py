@@ -1,21 +1,27 @@
 """The documents of a bundle that a trusted key signed and the log took: opened, placed, and of one log.
 
 Rules: only bytes that verified become a `Logged`; the log entry is made again from the document, because one
-that came along would prove nothing; no two checkpoints contradict each other, and each anchor is of this log
-and from before its document. Without a consistency proof an anchor is compared with a checkpoint of the same
-size only. Sources: FORMATS.md, "Names"; certificates.md, 2.2 and 12.
+that came along would prove nothing; each anchor is of this log and from before its document. What is held of
+the log is one view of it:
+1. Two checkpoints that the log signed for one size have one root (SPLIT_VIEW).
+2. At one place of the log stands one entry, whatever checkpoint its proof leads to (SPLIT_VIEW).
+3. An anchor, which only its document's signer vouches for, has the root of every checkpoint and anchor of its
+   size (CHECKPOINT_INVALID).
+KNOWN GAP: without a consistency proof, views of different sizes are compared by rule 2 only.
+Sources: FORMATS.md, "Names"; certificates.md, 2.2, 12 and 14 (split view).
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic
 
 from certificate import envelope as dsse
 from certificate.bundle import Bundle, Document
-from certificate.errors import Code, Untrusted
+from certificate.errors import Code, Refused, Untrusted
+from certificate.log import merkle
 from certificate.log import proof as log_proof
 from certificate.log.checkpoint import Checkpoint
 from certificate.log.entry import Entry, LogKind
@@ -35,6 +41,8 @@ class Logged(Generic[PredicateT]):
     digest: str
     seq: int
     checkpoint: Checkpoint
+    #: RFC 6962 leaf hash of its log entry.
+    leaf_hash: bytes
 
     @property
     def predicate(self) -> PredicateT:
@@ -57,7 +65,11 @@ def open_logged(
     statement, digest = root.open_statement(data, kind, seq=proof.index)
     entry = log_entry(data, LogKind(document.value), keyid=_signer(statement), seq=proof.index)
     return Logged(
-        statement=statement, digest=digest, seq=proof.index, checkpoint=log_proof.check(entry, proof, root)
+        statement=statement,
+        digest=digest,
+        seq=proof.index,
+        checkpoint=log_proof.check(entry, proof, root),
+        leaf_hash=merkle.leaf_hash(entry),
     )
 
 
@@ -90,24 +102,69 @@ def decisions_of(bundle: Bundle, kind: DecisionKind) -> tuple[bytes, ...]:
     )
 
 
-def require_one_log(documents: Iterable[Logged[Any] | None], root: TrustRoot) -> None:
-    """Raises Untrusted(CHECKPOINT_INVALID) where two roots or an anchor contradict each other."""
+@dataclass(frozen=True, kw_only=True)
+class LogView:
+    """What is held of the log: its checkpoints, the anchors of documents, and which leaf stands where."""
+
+    checkpoints: tuple[Checkpoint, ...]
+    anchors: tuple[Anchor, ...]
+    #: Log position and leaf hash.
+    places: tuple[tuple[int, bytes], ...]
+
+
+def require_one_log(documents: Iterable[Logged[Any] | None], root: TrustRoot) -> LogView:
+    """What these documents show of the log. Raises Untrusted: SPLIT_VIEW, CHECKPOINT_INVALID."""
     present = [logged for logged in documents if logged is not None]
-    roots: dict[int, bytes] = {}
-    for logged in present:
-        _require_root(roots, logged.checkpoint.size, logged.checkpoint.root)
+    anchors: list[Anchor] = []
     for logged in present:
         anchor = getattr(logged.predicate, "anchor", None)
         if not isinstance(anchor, Anchor):
-            continue  # an allocation has none
+            continue  # an allocation may have none
         if anchor.origin != root.log.origin or anchor.size > logged.seq:
             raise Untrusted(
                 Code.CHECKPOINT_INVALID,
                 f"entry {logged.seq} is anchored in another log, or in its own future",
             )
-        _require_root(roots, anchor.size, bytes.fromhex(anchor.root))
+        anchors.append(anchor)
+    view = LogView(
+        checkpoints=tuple(logged.checkpoint for logged in present),
+        anchors=tuple(anchors),
+        places=tuple((logged.seq, logged.leaf_hash) for logged in present),
+    )
+    require_one_view([view])
+    return view
 
 
-def _require_root(roots: dict[int, bytes], size: int, found: bytes) -> None:
-    if roots.setdefault(size, found) != found:
-        raise Untrusted(Code.CHECKPOINT_INVALID, f"two roots are shown for the log of {size} entries")
+def require_one_view(views: Sequence[LogView]) -> None:
+    """Rules 1 to 3, over all that is held. Raises Untrusted: SPLIT_VIEW, CHECKPOINT_INVALID."""
+    roots: dict[int, bytes] = {}
+    leaves: dict[int, bytes] = {}
+    for view in views:
+        for checkpoint in view.checkpoints:
+            if roots.setdefault(checkpoint.size, checkpoint.root) != checkpoint.root:
+                raise Untrusted(
+                    Code.SPLIT_VIEW, f"the log signed two roots for its first {checkpoint.size} entries"
+                )
+        for seq, leaf in view.places:
+            if leaves.setdefault(seq, leaf) != leaf:
+                raise Untrusted(Code.SPLIT_VIEW, f"the log shows two different entries {seq}")
+    for view in views:
+        for anchor in view.anchors:
+            found = bytes.fromhex(anchor.root)
+            if roots.setdefault(anchor.size, found) != found:
+                raise Untrusted(
+                    Code.CHECKPOINT_INVALID, f"two roots are shown for the log of {anchor.size} entries"
+                )
+
+
+def signed_view(bundle: Bundle, root: TrustRoot) -> LogView:
+    """The checkpoints of a bundle that the log signed, whatever becomes of its documents: a forged document
+    does not take back what the log said beside it.
+    """
+    found: list[Checkpoint] = []
+    for entry in bundle.proofs:
+        try:
+            found.append(root.open_checkpoint(log_proof.read(entry.proof.encode()).checkpoint_note))
+        except Refused:
+            continue
+    return LogView(checkpoints=tuple(found), anchors=(), places=())

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from enum import StrEnum
 
 from certificate import departures
 from certificate.log.checkpoint import Checkpoint
+from certificate.logged import LogView
+from certificate.policy import Checked, Policy
 from certificate.statements import Evidence, Order, Outcome, Purpose, Summary
 from certificate.statements.outcome import Claim
 from certificate.statements.vocabulary import WhatBecame
@@ -32,8 +34,10 @@ class Check:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Verified:
-    """What a bundle proves under a trust root and a policy. Only `verify` makes one."""
+class Examined:
+    """What a bundle proves under a trust root, a failure's as well: no verdict, because nobody's policy was
+    asked yet. Only `verify.examine` makes one.
+    """
 
     claim: Claim
     purpose: Purpose
@@ -43,14 +47,34 @@ class Verified:
     #: None of these two for a destroyed medium.
     order: Order | None
     evidence: Evidence | None
-    #: None for a destroyed medium only, whose host has none.
+    #: None for a failure, which may be told before its host is done, and for a medium that was destroyed and
+    #: whose host has none.
     summary: Summary | None
+    #: Fingerprints of the operators who attest a destruction; none otherwise.
+    attested_by: tuple[str, ...]
     checkpoint: Checkpoint
     levels: tuple[Level, ...]
     #: What the levels reached do not give.
     cautions: tuple[str, ...]
     checks: tuple[Check, ...]
+    #: What a policy is asked about.
+    checked: Checked
+    #: What is held of the log, to be compared with what other bundles show of it.
+    view: LogView
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verified(Examined):
+    """What a bundle proves under a trust root, and a policy accepts. Only `accepted` makes one."""
+
     policy_digest: str
+
+
+def accepted(examined: Examined, policy: Policy) -> Verified:
+    """The verdict. Raises as `Policy.check`, which no failure passes whatever the policy says."""
+    policy.check(examined.checked)
+    told = {each.name: getattr(examined, each.name) for each in fields(Examined)}
+    return Verified(**told, policy_digest=policy.digest())
 
 
 def cautions_of(root: TrustRoot, summary: Summary | None) -> Iterable[str]:

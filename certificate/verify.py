@@ -16,7 +16,7 @@
  8. The summary is signed and logged, names this outcome, covers every medium of the order, and claims no more
     than its worst medium. Only a failure may come without one.
  9. The allocation receipt is there where the outcome names one, signed and logged.
-10. No two checkpoints contradict each other, and each anchor is of this log and from before its document.
+10. The log shows one view of itself (`logged`), and the times that were signed fit its order (`brackets`).
 11. The policy accepts what is left (`policy`), device class first; a failure is refused as what it is.
 
 A medium that was *destroyed* has no order, evidence, table or receipt: rules 1, 2, 10 and 11 hold, and
@@ -30,6 +30,7 @@ A medium that was *destroyed* has no order, evidence, table or receipt: rules 1,
 
 Not checked, because no evidence speaks of it: the provider's own words in `custody` (site, asset, tenant) and
 in `cryptographic_erase`, and the words of a destroyed medium (model, capacity), which are the provider's own.
+What several bundles say together, `holdings` judges.
 KNOWN GAPS: without a consistency proof an anchor is compared with a checkpoint of the same size only
 (`logged`); without witnesses the operator could show others another log, which `Verified.cautions` says.
 Sources: certificates.md, 12; FORMATS.md, "Outcome", "Bundle"; DESIGN.md, "What is claimed".
@@ -40,11 +41,11 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable
 
-from certificate import agreement, assurance, delivery, departures, trust
+from certificate import agreement, assurance, brackets, delivery, departures, trust
 from certificate import envelope as dsse
 from certificate.bundle import Bundle, Document
 from certificate.delivery import Delivery, Obeyable
-from certificate.destroyed import verify_destruction
+from certificate.destroyed import examine_destruction
 from certificate.errors import Code, Untrusted
 from certificate.log import proof as log_proof
 from certificate.log.entry import LogKind
@@ -68,9 +69,9 @@ from certificate.statements.people import DecisionKind
 from certificate.statements.statement import NOT_OBSERVED
 from certificate.statements.vocabulary import Result, Role, Trigger, ValidationDecision
 from certificate.trust import TrustRoot
-from certificate.verified import NO_WITNESS, Check, Level, Verified, cautions_of
+from certificate.verified import NO_WITNESS, Check, Examined, Level, Verified, accepted, cautions_of
 
-__all__ = ["NO_WITNESS", "Check", "Level", "Verified", "verify"]
+__all__ = ["NO_WITNESS", "Check", "Examined", "Level", "Verified", "accepted", "examine", "verify"]
 
 
 def verify(bundle: Bundle, root: TrustRoot, policy: Policy) -> Verified:
@@ -79,12 +80,19 @@ def verify(bundle: Bundle, root: TrustRoot, policy: Policy) -> Verified:
     Raises Malformed (a document is not what it claims to be), Untrusted (a signature, key, place, proof or
     link is missing or wrong, or the policy asks more) or Refused(NOT_ERASED, INCONCLUSIVE).
     """
+    return accepted(examine(bundle, root), policy)
+
+
+def examine(bundle: Bundle, root: TrustRoot) -> Examined:
+    """What the bundle proves, if rules 1 to 10, 12 and 13 hold: also of a failure, which is told this way and
+    accepted by no policy. Raises as `verify`, but for what a policy says.
+    """
     # 1. The chain of trust roots.
     _require_chain(bundle, root)
     # 2. The outcome: signed, logged.
     outcome = open_logged(bundle, Document.OUTCOME, bundle.outcome, Outcome, root)
     if outcome.predicate.destruction != "not_applicable":
-        return verify_destruction(bundle, outcome, outcome.predicate.destruction, root, policy)
+        return examine_destruction(bundle, outcome, outcome.predicate.destruction, root)
     # 3. The order: one that its agent could obey, logged before the outcome.
     obeyable, ordered = _open_order(bundle, root, before_seq=outcome.seq)
     # 4. The evidence: this file, this payload, this boot.
@@ -97,25 +105,20 @@ def verify(bundle: Bundle, root: TrustRoot, policy: Policy) -> Verified:
     _require_validation(bundle, outcome.predicate, obeyable, root)
     # 8. The host's summary.
     summary = _open_summary(bundle, outcome, obeyable, root)
+    if summary is None and claim.result is Result.ERASED:
+        raise Untrusted(Code.INCOMPLETE_SET, "an erased medium without its host's summary")
+    told = None if summary is None else summary.predicate
     # 9. The allocation receipt.
     allocation = _open_allocation(bundle, outcome, root)
-    # 10. Checkpoints and anchors.
-    require_one_log((outcome, ordered, summary, allocation), root)
-    # 11. The policy. A failure ends here, as what it is.
+    # 10. One log, and times that fit it.
+    logged = (allocation, ordered, outcome, summary)
+    view = require_one_log(logged, root)
+    brackets.require_log_order(logged)
+    brackets.require_attempt(order=obeyable.order, outcome=outcome.predicate, evidence=evidence, summary=told)
     schema_version = max(
         document.schema_version for document in (outcome.predicate, obeyable.order, evidence)
     )
-    policy.check(
-        Checked(
-            purpose=root.purpose,
-            schema_version=schema_version,
-            device_classes=tuple(each.medium.device_class for each in evidence.media),
-            claim=claim,
-        )
-    )
-    if summary is None:  # and the claim is `erased`: the policy has refused every failure
-        raise Untrusted(Code.INCOMPLETE_SET, "an erased medium without its host's summary")
-    return Verified(
+    return Examined(
         claim=claim,
         purpose=root.purpose,
         outcome=outcome.predicate,
@@ -123,12 +126,19 @@ def verify(bundle: Bundle, root: TrustRoot, policy: Policy) -> Verified:
         outcome_seq=outcome.seq,
         order=obeyable.order,
         evidence=evidence,
-        summary=summary.predicate,
+        summary=told,
+        attested_by=(),
         checkpoint=outcome.checkpoint,
         levels=(Level.SIGNED, Level.LOGGED),
-        cautions=tuple(cautions_of(root, summary.predicate)),
+        cautions=tuple(cautions_of(root, told)),
         checks=tuple(_checks(outcome, ordered, entry, summary, allocation)),
-        policy_digest=policy.digest(),
+        checked=Checked(
+            purpose=root.purpose,
+            schema_version=schema_version,
+            device_classes=tuple(each.medium.device_class for each in evidence.media),
+            claim=claim,
+        ),
+        view=view,
     )
 
 
@@ -267,7 +277,7 @@ def _require_person(bundle: Bundle, said: Outcome, validation: Validation, root:
     if not is_acceptance or decision.on != said.evidence_digest:
         raise Untrusted(Code.SUBJECT_MISMATCH, "the decision named accepts something else")
     # The person's own date decides who counted then; another one could let in a key that was still inert.
-    if decision.issued_at != validation.decided_at or validation.decided_at > said.issued_at:
+    if decision.issued_at != validation.decided_at:
         raise Untrusted(Code.SUBJECT_MISMATCH, "the acceptance is dated otherwise than it was signed")
     if decision.operator in _approvers(bundle):
         raise Untrusted(
@@ -326,11 +336,22 @@ def _people(order: Order) -> str:
     return f"{count} approvals, as the validation table requires" if count else "none asked for"
 
 
+def _validated(said: Outcome, table_digest: str) -> str:
+    if said.validation == "not_applicable":
+        return "nobody accepted anything, as it must be for a failure"
+    if said.validation.decided_by == "not_applicable":
+        return f"accepted by the validation table {table_digest[:16]}"
+    return (
+        f"the table {table_digest[:16]} asks for a person; accepted by an operator who neither requested nor"
+        " approved"
+    )
+
+
 def _checks(
     outcome: Logged[Outcome],
     ordered: Logged[Order],
     entry: MediumEvidence,
-    summary: Logged[Summary],
+    summary: Logged[Summary] | None,
     allocation: Logged[Allocation] | None,
 ) -> Iterable[Check]:
     said, order = outcome.predicate, ordered.predicate
@@ -345,14 +366,16 @@ def _checks(
     yield Check(name="people", sentence=_people(order))
     count = len(entry.markers.markers)
     yield Check(name="claim", sentence=f"computed again from the raw words and {count} markers: the same")
-    yield Check(name="validation", sentence=f"accepted under table {order.plan.validation_digest[:16]}")
-    yield Check(
-        name="summary",
-        sentence=f"log entry {summary.seq}: every medium of the order, this one among them",
-    )
+    yield Check(name="validation", sentence=_validated(said, order.plan.validation_digest))
+    if summary is not None:
+        yield Check(
+            name="summary",
+            sentence=f"log entry {summary.seq}: every medium of the order, this one among them",
+        )
     if allocation is not None:
         yield Check(name="allocation", sentence=f"log entry {allocation.seq}: handed out and now returned")
     yield Check(
         name="log",
         sentence=f"{outcome.checkpoint.origin}, {outcome.checkpoint.size} entries, no contradiction seen",
     )
+    yield Check(name="times", sentence="what was signed is dated in the order of the log")

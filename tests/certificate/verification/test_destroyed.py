@@ -24,6 +24,8 @@ from certificate.verify import Level, Verified, verify
 DOCUMENT = "d0" * 32
 SHOWN = "5a" * 32
 SIGNED_AT = "2026-11-22T09:00:00Z"
+#: A summary's instant where it is older than the destruction.
+SUMMED_AT = "2026-11-22T10:00:30Z"
 OF_AN_ATTEMPT = (
     "attempt",
     "order",
@@ -121,6 +123,8 @@ class Gone:
                 "decision_digest": removals[0].payload_digest,
             }
             claim = claim_of_open_exception() if self.is_summary_older else outcome.claim
+            if self.is_summary_older:
+                self.summary = {"issued_at": SUMMED_AT, "ended_at": SUMMED_AT} | self.summary
             fields = {"media": [entry | self.summary.pop("entry", {})], "claim": dumped(claim)}
             made = tools["make_summary"](**({"order_digests": ["77" * 32]} | fields | self.summary))
             older = {"summary": tools["signed"](made, keys.issuer)}

@@ -130,7 +130,7 @@ def test_dating_the_acceptance_later_lets_no_inert_operator_in(carol: Person, cr
 def test_an_acceptance_after_the_outcome_that_contains_it_is_refused(carol: Person) -> None:
     carol.decision = {"issued_at": AFTER_THE_OUTCOME, "effective_at": AFTER_THE_OUTCOME}
     carol.validation["decided_at"] = AFTER_THE_OUTCOME
-    assert carol.refused() is Code.SUBJECT_MISMATCH
+    assert carol.refused() is Code.TIME_BRACKET_VIOLATED
 
 
 def test_an_acceptance_for_a_demonstration_accepts_nothing_in_production(carol: Person) -> None:

@@ -246,7 +246,7 @@ def _log() -> Iterator[Case]:
     )
     yield case(
         "two_logs",
-        "CHECKPOINT_INVALID",
+        "SPLIT_VIEW",
         "Two logs of one size, both signed and both proven: a split view.",
         _split_view(),
     )

@@ -94,7 +94,7 @@ def _people() -> Iterator[Case]:
     )
     yield case(
         "accepted_later",
-        subject,
+        "TIME_BRACKET_VIOLATED",
         "Accepted after the outcome that contains it.",
         by_person(KEYS.alice, issued_at="2026-11-22T11:00:00Z", effective_at="2026-11-22T11:00:00Z"),
     )

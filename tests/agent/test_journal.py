@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agent import journal
@@ -36,6 +36,7 @@ def test_each_line_names_the_one_before(tmp_path: Path) -> None:
     assert [line.seq for line in found.lines] == [0, 1, 2]
 
 
+@settings(deadline=None)
 @given(cut=st.integers(min_value=1, max_value=400))
 def test_a_torn_end_is_dropped_and_the_journal_goes_on(
     tmp_path_factory: pytest.TempPathFactory, cut: int

@@ -18,6 +18,7 @@ FORMATS.md, "Outcome"; DESIGN.md, "One deprovision".
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
@@ -26,7 +27,7 @@ from certificate.assurance import COPIES_LIMIT, worst
 from certificate.bundle import Bundle
 from certificate.errors import Code, Untrusted
 from certificate.logged import decisions_of
-from certificate.operators import enrolled_operators
+from certificate.operators import Roster
 from certificate.statements import Decision, Outcome, Summary
 from certificate.statements import statement as statements
 from certificate.statements.outcome import Attested, Claim, Destruction
@@ -105,9 +106,9 @@ def require_destruction(
         raise Untrusted(Code.SUBJECT_MISMATCH, "what the operators attest is of another medium")
     if list(destruction.decisions) != sorted(set(destruction.decisions)):
         raise Untrusted(Code.ATTESTATION_MISSING, "one decision is named twice, or they are out of order")
+    roster, handed = Roster.read(root, enrolments), _read(decisions)
     opened = [
-        _opened(_named(decisions, digest), enrolments, root, before=said.issued_at)
-        for digest in destruction.decisions
+        _opened(_named(handed, digest), roster, before=said.issued_at) for digest in destruction.decisions
     ]
     expected = (attested.canonical_digest(), attested.method.value, attested.document_digest)
     for decision in opened:
@@ -123,11 +124,11 @@ def require_left(bundle: Bundle, summary: Summary, root: TrustRoot) -> None:
     """Rule 1, for each medium that the summary says left. Raises Untrusted: INCOMPLETE_SET, SUBJECT_MISMATCH,
     ATTESTATION_MISSING, and as `Operators.open_statement`.
     """
-    decisions = decisions_of(bundle, DecisionKind.REMOVE)
-    enrolments = decisions_of(bundle, DecisionKind.ENROL)
+    handed = _read(decisions_of(bundle, DecisionKind.REMOVE))
+    roster = Roster.read(root, decisions_of(bundle, DecisionKind.ENROL))
     for entry in summary.media:
         if entry.became in _HAVE_LEFT:
-            _require_removed(entry, summary, decisions, enrolments, root)
+            _require_removed(entry, summary, handed, roster)
         elif entry.decision_digest != "not_applicable":
             raise Untrusted(Code.SUBJECT_MISMATCH, f"a medium that {entry.became.value} is said to have left")
 
@@ -137,24 +138,40 @@ def count_of(summary: Summary, became: WhatBecame) -> int:
     return sum(each.became is became for each in summary.media)
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Handed:
+    """A decision that came along, its signature not yet checked. Read once: a summary may name 200 media."""
+
+    data: bytes
+    digest: str
+    decision: Decision
+
+
+def _read(decisions: Sequence[bytes]) -> tuple[_Handed, ...]:
+    found = ((data, dsse.read(data)) for data in decisions)
+    return tuple(
+        _Handed(
+            data=data,
+            digest=envelope.payload_digest,
+            decision=statements.read(envelope.payload, Decision).predicate,
+        )
+        for data, envelope in found
+    )
+
+
 def _require_removed(
-    entry: MediumSummary,
-    summary: Summary,
-    decisions: Sequence[bytes],
-    enrolments: Sequence[bytes],
-    root: TrustRoot,
+    entry: MediumSummary, summary: Summary, handed: Sequence[_Handed], roster: Roster
 ) -> None:
     if entry.decision_digest == "not_applicable":
         raise Untrusted(Code.ATTESTATION_MISSING, "a medium left, and nobody decided it")
-    first = _opened(_named(decisions, entry.decision_digest), enrolments, root, before=summary.issued_at)
+    first = _opened(_named(handed, entry.decision_digest), roster, before=summary.issued_at)
     if first.document_digest != entry.commitment:
         raise Untrusted(Code.SUBJECT_MISMATCH, "the decision by which a medium left is of another medium")
     same = [first]
-    for data in decisions:
-        other = statements.read(dsse.read(data).payload, Decision).predicate
-        is_other_person = other.operator != first.operator
-        if is_other_person and _matter(other) == _matter(first):
-            same.append(_opened(data, enrolments, root, before=summary.issued_at))
+    for other in handed:
+        is_other_person = other.decision.operator != first.operator
+        if is_other_person and _matter(other.decision) == _matter(first):
+            same.append(_opened(other, roster, before=summary.issued_at))
     _require_people(same, "took the medium out")
 
 
@@ -162,18 +179,17 @@ def _matter(decision: Decision) -> tuple[str, str, str]:
     return decision.on, decision.choice, decision.document_digest
 
 
-def _named(decisions: Sequence[bytes], digest: str) -> bytes:
-    found = next((data for data in decisions if dsse.read(data).payload_digest == digest), None)
+def _named(handed: Sequence[_Handed], digest: str) -> _Handed:
+    found = next((each for each in handed if each.digest == digest), None)
     if found is None:
         raise Untrusted(Code.INCOMPLETE_SET, f"the decision {digest[:16]}... did not come along")
     return found
 
 
-def _opened(data: bytes, enrolments: Sequence[bytes], root: TrustRoot, *, before: datetime) -> Decision:
+def _opened(handed: _Handed, roster: Roster, *, before: datetime) -> Decision:
     """Rule 3."""
-    signed_at = statements.read(dsse.read(data).payload, Decision).predicate.issued_at
-    operators = enrolled_operators(root, enrolments, signed_at)
-    decision = operators.open_statement(data, Decision)[0].predicate
+    operators = roster.at(handed.decision.issued_at)
+    decision = operators.open_statement(handed.data, Decision)[0].predicate
     if max(decision.issued_at, decision.effective_at) > before:
         raise Untrusted(Code.ATTESTATION_MISSING, f"the decision of {decision.operator} came later")
     return decision

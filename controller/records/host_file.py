@@ -37,6 +37,8 @@ MAX_COLUMNS = 100
 MAX_DRIVES = 200
 #: What a person repairs at once; the rest is found at the next try.
 SHOWN_PROBLEMS = 20
+#: Reading ends here: a file of nothing else is no file of hosts, and each problem takes memory.
+MAX_PROBLEMS = 1000
 
 REQUIRED_COLUMNS = (
     "asset_tag",
@@ -122,6 +124,8 @@ def read_hosts(text: str) -> HostFile:
     reading = _Reading(columns=columns)
     for line, cells in lines:
         reading.take(line, cells)
+        if len(reading.problems) >= MAX_PROBLEMS:
+            break
     refuse(reading.problems)
     if not reading.rows:
         raise Refused(Code.IMPORT_INVALID, "the file names no host")
@@ -252,7 +256,11 @@ class _Reading:
 
     def _drives(self, line: int, cell: str) -> tuple[FileDrive, ...]:
         drives: list[FileDrive] = []
-        for part in cell.split(";") if cell else ():
+        parts = cell.split(";") if cell else []
+        if len(parts) > MAX_DRIVES:
+            self._wrong(line, "drives", f"there are more than {MAX_DRIVES}")
+            return ()
+        for part in parts:
             serial, *others = (piece.strip() for piece in part.split("|"))
             capacity = others[1] if len(others) == 2 else "wrong"
             if not is_capacity(capacity) or not all(_fits(_WORD, word) for word in (serial, *others[:1])):
@@ -262,8 +270,6 @@ class _Reading:
             else:
                 size = int(capacity) if capacity else None
                 drives.append(FileDrive(serial=serial, model=others[0], capacity_bytes=size))
-        if len(drives) > MAX_DRIVES:
-            self._wrong(line, "drives", f"there are more than {MAX_DRIVES}")
         return tuple(drives)
 
     def _wrong(self, line: int, column: str, what: str) -> None:

@@ -17,31 +17,21 @@ import json
 import os
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from functools import partial
 from importlib.machinery import PathFinder
 from importlib.metadata import EntryPoint, PackageNotFoundError, entry_points, version
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from certificate import annex, trust
-from certificate.bundle import MAX_BUNDLE_BYTES, Bundle
+from certificate.answers import EXIT_INVALID, EXIT_USAGE, EXIT_VALID, SEVERITY, answers_to
+from certificate.bundle import MAX_BUNDLE_BYTES
 from certificate.envelope import MAX_ENVELOPE_BYTES
-from certificate.errors import Code, Malformed, Refused, Untrusted
+from certificate.errors import Code, Malformed, Refused
 from certificate.policy import MAX_POLICY_BYTES, Policy
 from certificate.render import text
-from certificate.trust import TrustRoot
-from certificate.verify import Verified, verify
 
 GROUP: Final = "expunge.commands"
-EXIT_VALID, EXIT_INVALID, EXIT_USAGE, EXIT_INCONCLUSIVE = 0, 1, 2, 3
-#: From the best to the worst, for several files.
-SEVERITY: Final = (EXIT_VALID, EXIT_INCONCLUSIVE, EXIT_USAGE, EXIT_INVALID)
-VERDICTS: Final = {
-    EXIT_VALID: "valid",
-    EXIT_INVALID: "invalid",
-    EXIT_USAGE: "unreadable",
-    EXIT_INCONCLUSIVE: "inconclusive",
-}
 
 
 def run() -> None:
@@ -173,17 +163,6 @@ def _verify_parser() -> argparse.ArgumentParser:
     return parser
 
 
-@dataclass(frozen=True, kw_only=True)
-class Answer:
-    """What is said of one file."""
-
-    file: str
-    exit_code: int
-    verified: Verified | None
-    serial: str | None
-    refusal: Refused | None
-
-
 def _verify(arguments: argparse.Namespace) -> int:
     files: list[Path] = arguments.files
     annexes: list[Path] = arguments.annex
@@ -198,16 +177,18 @@ def _verify(arguments: argparse.Namespace) -> int:
     except Refused as refusal:
         return _cannot_begin(refusal, as_json=arguments.as_json)
     opened = opened * len(files) if len(opened) == 1 else opened
-    answers = [
-        _answer(path, root, policy, annex_bytes=opened[index] if opened else None)
-        for index, path in enumerate(files)
-    ]
+    answers = answers_to(
+        [(str(path), partial(_read, path, MAX_BUNDLE_BYTES)) for path in files],
+        root,
+        policy,
+        annexes=opened,
+        fingerprint=trust.fingerprint(root_bytes),
+    )
     worst = max((answer.exit_code for answer in answers), key=SEVERITY.index)
     if arguments.as_json:
-        print(json.dumps({"exit": worst, "files": [_as_dict(answer) for answer in answers]}, indent=1))
+        print(json.dumps({"exit": worst, "files": [answer.as_dict() for answer in answers]}, indent=1))
     else:
-        shown = (_screen(answer, fingerprint=trust.fingerprint(root_bytes)) for answer in answers)
-        print("\n".join(shown))
+        print("\n".join(answer.screen() for answer in answers))
     return worst
 
 
@@ -225,42 +206,6 @@ def _cannot_begin(refusal: Refused, *, as_json: bool) -> int:
     return code
 
 
-def _answer(path: Path, root: TrustRoot, policy: Policy, *, annex_bytes: bytes | None) -> Answer:
-    try:
-        data = _read(path, MAX_BUNDLE_BYTES)
-        verified = verify(_bundle(data), root, policy)
-        serial = None
-        if annex_bytes is not None:
-            medium = verified.outcome.medium.commitment
-            if verified.evidence is None:
-                raise Untrusted(Code.ANNEX_MISMATCH, "a destroyed medium has no evidence that names an annex")
-            serial = annex.open_serial(annex_bytes, verified.evidence, medium)
-    except Refused as refusal:
-        return Answer(
-            file=str(path), exit_code=_exit_code(refusal), verified=None, serial=None, refusal=refusal
-        )
-    return Answer(file=str(path), exit_code=EXIT_VALID, verified=verified, serial=serial, refusal=None)
-
-
-def _bundle(data: bytes) -> Bundle:
-    """A bundle; for one of its parts, the answer names what is missing instead of a wrong field."""
-    try:
-        return Bundle.read(data)
-    except Malformed as malformed:
-        if data.lstrip().startswith(b'{"payloadType"'):
-            raise Untrusted(
-                Code.INCOMPLETE_SET,
-                "one signed document without its proof; give the *.bundle.json beside it",
-            ) from malformed
-        raise
-
-
-def _exit_code(refusal: Refused) -> int:
-    if refusal.code is Code.INCONCLUSIVE:
-        return EXIT_INCONCLUSIVE
-    return EXIT_USAGE if refusal.code is Code.FILE_UNREADABLE else EXIT_INVALID
-
-
 def _read(path: Path, max_bytes: int) -> bytes:
     """The file, read no further than one byte over the limit. Raises Malformed(FILE_UNREADABLE,
     LIMIT_EXCEEDED).
@@ -273,38 +218,6 @@ def _read(path: Path, max_bytes: int) -> bytes:
     if len(data) > max_bytes:
         raise Malformed(Code.LIMIT_EXCEEDED, f"{path} has more than {max_bytes} bytes")
     return data
-
-
-def _screen(answer: Answer, *, fingerprint: str) -> str:
-    if answer.verified is not None:
-        return text.render(
-            answer.verified, file=answer.file, serial=answer.serial, root_fingerprint=fingerprint
-        )
-    refusal = answer.refusal or Malformed(Code.MALFORMED, "no verdict")
-    return text.render_refusal(refusal, file=answer.file, verdict=VERDICTS[answer.exit_code])
-
-
-def _as_dict(answer: Answer) -> dict[str, Any]:
-    shown: dict[str, Any] = {"file": answer.file, "verdict": VERDICTS[answer.exit_code]}
-    if answer.refusal is not None:
-        shown |= answer.refusal.as_dict()
-    if answer.verified is not None:
-        found = answer.verified
-        shown |= {
-            "purpose": found.purpose.value,
-            "outcome": found.outcome.outcome,
-            "outcome_digest": found.outcome_digest,
-            "log_entry": found.outcome_seq,
-            "medium": found.outcome.medium.model_dump(mode="json"),
-            "serial": answer.serial,
-            "claim": found.claim.model_dump(mode="json"),
-            "host_claim": None if found.summary is None else found.summary.claim.model_dump(mode="json"),
-            "levels": [level.value for level in found.levels],
-            "cautions": list(found.cautions),
-            "checks": {check.name: check.sentence for check in found.checks},
-            "policy_digest": found.policy_digest,
-        }
-    return shown
 
 
 if __name__ == "__main__":

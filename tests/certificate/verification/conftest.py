@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -23,6 +24,7 @@ from certificate.policy import Policy
 from certificate.statements import Evidence, Order
 from certificate.statements.vocabulary import Escrow, Result
 from certificate.trust import TrustRoot
+from tests.techniques import OVERWRITES, SANITIZES, Judged, Techniques
 
 Change = tuple[str, Any]
 
@@ -44,6 +46,8 @@ class Story:
     #: In which order the log takes them.
     logged: tuple[str, ...] = ("allocation", "order", "outcome", "summary")
     signers: dict[str, Any] = field(default_factory=dict)
+    #: The log that takes them; without one a new log for each bundle.
+    log: Any = None
     root: TrustRoot = field(init=False)
     envelopes: dict[str, Envelope] = field(default_factory=dict)
 
@@ -175,7 +179,7 @@ class Story:
 
     def bundled(self) -> Bundle:
         """The envelopes as they stand, logged and proven."""
-        log = self.tools["make_log"](self.root)
+        log = self.log or self.tools["make_log"](self.root)
         logged = [
             name for name in self.logged if name in self.envelopes and (name != "summary" or self.summary)
         ]
@@ -225,7 +229,9 @@ def tools(request: pytest.FixtureRequest) -> dict[str, Any]:
     found: dict[str, Any] = {name: request.getfixturevalue(name) for name in names.split()}
 
     def digest_of_hex(raw: str) -> str:
-        return raw if raw == "not_observed" else hashlib.sha256(bytes.fromhex(raw)).hexdigest()
+        if raw in ("not_observed", "not_applicable"):
+            return "not_observed"
+        return hashlib.sha256(bytes.fromhex(raw)).hexdigest()
 
     return found | {"digest_of_hex": digest_of_hex}
 
@@ -263,3 +269,54 @@ def make_honest(tools: dict[str, Any]) -> Callable[[], tuple[bytes, TrustRoot]]:
         return story.build().write(), story.root
 
     return honest
+
+
+Erasure = Callable[..., Story]
+
+
+@pytest.fixture(scope="session")
+def make_erasure(tools: dict[str, Any], techniques: Techniques) -> Erasure:
+    """make_erasure("overwrite_zero", layers=2, change=lambda case: case.told(...)): a story of this technique
+    (tests/techniques.py), under a table that accepts what it gives.
+    """
+
+    def erasure(
+        technique: str, *, change: Callable[[Judged], Judged] = lambda case: case, **how: Any
+    ) -> Story:
+        table = tools["make_table"](rules=[rule_for(technique, how)], rows=rows_for(technique))
+        signed = tools["signed"](table, tools["keys"].root)
+        documents = SimpleNamespace(**vars(techniques.documents))
+        documents.build_plan = lambda **fields: techniques.documents.build_plan(
+            **fields, validation_digest=signed.payload_digest
+        )
+        case = change(Techniques(documents).honest(technique, **how))
+        story = Story(tools, order=case.order, evidence=case.evidence)
+        story.said("media_kind", case.order.plan.media[0].kind.value)
+        story.table, story.envelopes["validation"] = table, signed
+        return story
+
+    return erasure
+
+
+def rule_for(technique: str, how: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "data_class": "default",
+        "floor": "purge" if technique in SANITIZES else "clear",
+        "approvals_required": 0,
+        "overwrite": OVERWRITES.get(technique, "keystream"),
+        "read_back": how.get("read_back", "full"),
+    }
+
+
+def rows_for(technique: str) -> list[dict[str, str]]:
+    return [
+        {
+            "data_class": "default",
+            "media": kind,
+            "technique": technique,
+            "grade": grade,
+            "decision": "accept",
+        }
+        for kind in ("self_encrypting_nvme", "plain")
+        for grade in ("device-reported", "marker-proven")
+    ]

@@ -1,4 +1,4 @@
-"""Signed times fit the order of the log, or the bundle is refused; an agent's clock is not compared at all."""
+"""Signed times fit the order of the log, or the bundle is refused; an agent's clock is not compared."""
 
 from __future__ import annotations
 

@@ -7,7 +7,10 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from certificate.answers import exit_code
 from certificate.errors import Code, Malformed, RefusalCode, Refused
 from certificate.policy import Checked, Policy
 from certificate.statements import Purpose
@@ -48,6 +51,51 @@ def code_of(policy: Policy, checked: Checked) -> RefusalCode | None:
     except Refused as refusal:
         return refusal.code
     return None
+
+
+def policies() -> st.SearchStrategy[Policy]:
+    """Every policy that a file can say."""
+    several = {
+        "purposes": st.lists(st.sampled_from([each.value for each in Purpose]), min_size=1, unique=True),
+        "device_classes": st.lists(
+            st.sampled_from([each.value for each in DeviceClass]), min_size=1, unique=True
+        ),
+        "minimum_method": st.sampled_from(["clear", "purge", "destroy"]),
+        "minimum_grade": st.sampled_from([each.value for each in Grade if each is not Grade.NONE]),
+        "maximum_schema": st.integers(1, 9),
+    }
+    fixed = {"schema": st.just(1), "log": st.just("required")}
+    return st.fixed_dictionaries(several | fixed).map(lambda fields: Policy.read(json.dumps(fields).encode()))
+
+
+@given(
+    policy=policies(),
+    result=st.sampled_from(["not_erased", "inconclusive"]),
+    purpose=st.sampled_from([each.value for each in Purpose]),
+    kind=st.sampled_from([each.value for each in DeviceClass]),
+    method=st.sampled_from([each.value for each in Method]),
+    grade=st.sampled_from([each.value for each in Grade]),
+)
+def test_no_policy_makes_a_failure_exit_0(
+    policy: Policy, result: str, purpose: str, kind: str, method: str, grade: str
+) -> None:
+    checked = found(purpose=purpose, classes=(kind,), result=result, method=method, grade=grade)
+    code = code_of(policy, checked)
+    assert code is not None
+    assert exit_code(code) in (1, 3)
+    assert (exit_code(code) == 3) == (code is Code.INCONCLUSIVE)
+
+
+@given(policy=policies())
+def test_a_policy_that_takes_everything_about_a_medium_says_what_the_failure_is(policy: Policy) -> None:
+    checked = found(
+        purpose=policy.purposes[0].value,
+        classes=(policy.device_classes[0].value,),
+        result="not_erased",
+        method="destroy",
+        grade="device-attested",
+    )
+    assert code_of(policy, checked) is Code.NOT_ERASED
 
 
 NOTHING_ERASED: dict[str, Any] = {"result": "not_erased", "method": "none", "grade": "none"}

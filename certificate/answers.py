@@ -119,7 +119,7 @@ def exit_code(code: RefusalCode) -> int:
     """What a refusal with this code makes of the process."""
     if code is Code.INCONCLUSIVE:
         return EXIT_INCONCLUSIVE
-    return EXIT_USAGE if code is Code.FILE_UNREADABLE else EXIT_INVALID
+    return EXIT_USAGE if code in (Code.FILE_UNREADABLE, Code.POLICY_INVALID) else EXIT_INVALID
 
 
 def _alone(

@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Final
 
 from certificate import annex, trust
-from certificate.answers import EXIT_INVALID, EXIT_USAGE, EXIT_VALID, SEVERITY, answers_to
+from certificate.answers import EXIT_INVALID, EXIT_USAGE, EXIT_VALID, SEVERITY, answers_to, exit_code
 from certificate.bundle import MAX_BUNDLE_BYTES
 from certificate.envelope import MAX_ENVELOPE_BYTES
 from certificate.errors import Code, Malformed, Refused
@@ -198,8 +198,7 @@ def _read_policy(path: Path) -> Policy:
 
 def _cannot_begin(refusal: Refused, *, as_json: bool) -> int:
     """Trust root, policy or annex: without them no file can be judged."""
-    is_usage = refusal.code in (Code.FILE_UNREADABLE, Code.POLICY_INVALID)
-    code = EXIT_USAGE if is_usage else EXIT_INVALID
+    code = exit_code(refusal.code)
     if as_json:
         print(json.dumps({"exit": code, "files": [], **refusal.as_dict()}, indent=1))
     print(f"expunge verify: {text.printable(str(refusal))}", file=sys.stderr)

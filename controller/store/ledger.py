@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -55,6 +55,10 @@ ledger_event = Table(
     Index("ix_ledger_event_deprovision", "deprovision", "seq"),
 )
 refuse_changes(ledger_event)
+
+# Every act of the controller runs these two: built once, because building one takes as long as running it.
+_INSERT = insert(ledger_event)
+_HEAD = select(ledger_event.c.seq, ledger_event.c.digest).order_by(ledger_event.c.seq.desc()).limit(1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,42 +126,56 @@ def append(tx: Connection, event: Event, *, now: datetime) -> LedgerEvent:
     """Adds `event`. Raises Refused(LEDGER_TEXT_REFUSED) for a body that holds what must not be here, LostRace
     when another writer's event came first: then the whole transaction is done again.
     """
+    return append_all(tx, (event,), now=now)[0]
+
+
+def append_all(tx: Connection, events: Sequence[Event], *, now: datetime) -> tuple[LedgerEvent, ...]:
+    """Adds `events` in this order, as `append` does one after the other; no events add nothing."""
     seq, previous = head(tx)
-    body = event.body()
     at = time_text(now)
+    appended: list[LedgerEvent] = []
+    for event in events:
+        told = _sealed(event, seq=seq + 1, at=at, previous=previous)
+        seq, previous = told.seq, told.digest
+        appended.append(told)
+    if not appended:
+        return ()
+    try:
+        tx.execute(_INSERT, [_values(told) for told in appended])
+    except IntegrityError:
+        raise LostRace("ledger", str(appended[0].seq - 1), 0) from None
+    return tuple(appended)
+
+
+def _sealed(event: Event, *, seq: int, at: str, previous: str) -> LedgerEvent:
+    body = event.body()
     deprovision = None if event.deprovision is None else str(event.deprovision)
-    appended = LedgerEvent(
-        seq=seq + 1,
+    return LedgerEvent(
+        seq=seq,
         at=at,
         kind=event.kind,
         deprovision=deprovision,
         body_text=rfc8785.dumps(body).decode(),
         previous=previous,
-        digest=_seal(
-            seq=seq + 1, at=at, kind=event.kind, deprovision=deprovision, body=body, previous=previous
-        ),
+        digest=_seal(seq=seq, at=at, kind=event.kind, deprovision=deprovision, body=body, previous=previous),
     )
-    row = insert(ledger_event).values(
-        seq=appended.seq,
-        at=appended.at,
-        kind=appended.kind,
-        deprovision=appended.deprovision,
-        body=appended.body_text,
-        previous=appended.previous,
-        digest=appended.digest,
-    )
-    try:
-        tx.execute(row)
-    except IntegrityError:
-        raise LostRace("ledger", str(seq), 0) from None
-    return appended
+
+
+def _values(told: LedgerEvent) -> dict[str, Any]:
+    return {
+        "seq": told.seq,
+        "at": told.at,
+        "kind": told.kind,
+        "deprovision": told.deprovision,
+        "body": told.body_text,
+        "previous": told.previous,
+        "digest": told.digest,
+    }
 
 
 def head(tx: Connection) -> tuple[int, str]:
     """Number and digest of the newest event; (0, 64 zeros) while there is none."""
-    newest = tx.execute(
-        select(ledger_event.c.seq, ledger_event.c.digest).order_by(ledger_event.c.seq.desc()).limit(1)
-    ).one_or_none()
+    newest = tx.execute(_HEAD).one_or_none()
     return (0, NOTHING_BEFORE) if newest is None else (newest.seq, newest.digest)
 
 

@@ -10,6 +10,7 @@ has the root this log has (CHECKPOINT_DIFFERS). "Logged" means a stored checkpoi
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -61,6 +62,10 @@ log_checkpoint = Table(
 )
 refuse_changes(log_checkpoint)
 
+# Built once, because building one takes as long as running it.
+_INSERT = insert(log_entry)
+_NEWEST = select(func.max(log_entry.c.seq))
+
 
 @dataclass(frozen=True, kw_only=True)
 class LogEntry:
@@ -111,36 +116,53 @@ def append_entry(
     deprovision: DeprovisionId | None = None,
 ) -> LogEntry:
     """Appends the entry for `envelope`, and the ledger event that tells of it."""
-    seq = size(tx)
-    entry = Entry.of(envelope, kind=kind, seq=seq).write()
-    leaf_hash = merkle.leaf_hash(entry).hex()
-    told = ledger.append(
-        tx,
+    return append_entries(tx, envelopes=((envelope, deprovision),), kind=kind, now=now)[0]
+
+
+def append_entries(
+    tx: Connection,
+    *,
+    envelopes: Sequence[tuple[Envelope, DeprovisionId | None]],
+    kind: LogKind,
+    now: datetime,
+) -> tuple[LogEntry, ...]:
+    """Appends the entries of several documents of one kind, in this order, each with its ledger event."""
+    first = size(tx)
+    made = [
+        (envelope, deprovision, Entry.of(envelope, kind=kind, seq=seq).write())
+        for seq, (envelope, deprovision) in enumerate(envelopes, first)
+    ]
+    events = [
         LogEntryAdded(
             deprovision=deprovision,
             log_kind=kind,
             log_seq=seq,
-            leaf_hash=leaf_hash,
+            leaf_hash=merkle.leaf_hash(entry).hex(),
             payload_digest=envelope.payload_digest,
-        ),
-        now=now,
+        )
+        for seq, (envelope, deprovision, entry) in enumerate(made, first)
+    ]
+    told = ledger.append_all(tx, events, now=now)
+    appended = tuple(
+        LogEntry(
+            seq=event.log_seq,
+            kind=kind,
+            entry=entry,
+            leaf_hash=event.leaf_hash,
+            payload_digest=event.payload_digest,
+            ledger_seq=line.seq,
+            logged_at=now,
+        )
+        for event, line, (_, _, entry) in zip(events, told, made, strict=True)
     )
-    appended = LogEntry(
-        seq=seq,
-        kind=kind,
-        entry=entry,
-        leaf_hash=leaf_hash,
-        payload_digest=envelope.payload_digest,
-        ledger_seq=told.seq,
-        logged_at=now,
-    )
-    tx.execute(insert(log_entry).values(row_values(log_entry, appended)))
+    if appended:
+        tx.execute(_INSERT, [row_values(log_entry, each) for each in appended])
     return appended
 
 
 def size(tx: Connection) -> int:
     """Entries in the log."""
-    newest: int | None = tx.scalar(select(func.max(log_entry.c.seq)))
+    newest: int | None = tx.scalar(_NEWEST)
     return 0 if newest is None else newest + 1
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -38,6 +39,35 @@ def unsigned(scene: Any) -> UnsignedCheckpoint:
 def keep(scene: Any, checkpoint: UnsignedCheckpoint, note: bytes = b"note") -> log_rows.StoredCheckpoint:
     with scene.store.transaction() as tx:
         return log_rows.store_checkpoint(tx, checkpoint, note=note, now=scene.at())
+
+
+def test_a_batch_stands_in_the_log_and_the_ledger_as_one_after_the_other_would(scene: Any) -> None:
+    scene.genesis()
+    documents = [scene.signed(f"document {number}") for number in range(1, 6)]
+    with scene.store.transaction() as tx:
+        appended = log_rows.append_entries(
+            tx, envelopes=[(each, None) for each in documents], kind=LogKind.SUMMARY, now=scene.at()
+        )
+    with scene.store.snapshot() as tx:
+        assert log_rows.entries(tx)[1:] == appended
+        events = list(ledger.events(tx))
+    assert [one.seq for one in appended] == [1, 2, 3, 4, 5]
+    assert [one.ledger_seq for one in appended] == [event.seq for event in events][-5:]
+    assert all(event.is_sealed for event in events)
+    assert all(after.previous == before.digest for before, after in pairwise(events))
+    for one, document in zip(appended, documents, strict=True):
+        entry.read(one.entry).require_commitment(
+            document, kind=LogKind.SUMMARY, keyid=scene.signer.public.keyid
+        )
+
+
+def test_an_empty_batch_adds_nothing(scene: Any) -> None:
+    scene.genesis()
+    with scene.store.transaction() as tx:
+        before = ledger.head(tx)
+        assert log_rows.append_entries(tx, envelopes=[], kind=LogKind.SUMMARY, now=scene.at()) == ()
+        assert ledger.append_all(tx, (), now=scene.at()) == ()
+        assert (ledger.head(tx), log_rows.size(tx)) == (before, 1)
 
 
 def test_entries_are_numbered_from_genesis_on_and_each_has_its_event(scene: Any) -> None:

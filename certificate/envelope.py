@@ -128,7 +128,7 @@ def _base64(text: object, what: str) -> bytes:
     """Standard or URL-safe, padded, no bits left over: each value has exactly one text in each alphabet."""
     if not isinstance(text, str):
         raise Malformed(Code.BASE64_INVALID, f"{what} is not text")
-    alphabet = b"-_" if "-" in text or "_" in text else b"+/"
+    alphabet = b"-_" if "-" in text or "_" in text else None
     try:
         data = base64.b64decode(text, altchars=alphabet, validate=True)
     except (binascii.Error, ValueError):

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from certificate import answers
 from certificate import envelope as dsse
 from certificate import trust as trust_module
 from certificate.bundle import MEDIA_TYPE, Bundle, Document, LogProof
@@ -465,3 +466,28 @@ def test_a_destruction_anchored_in_its_own_future_is_refused(gone: Gone) -> None
     anchor = dumped(changed(gone.tools["make_outcome"], {}))["anchor"]
     gone.outcome_changes["anchor"] = anchor | {"size": 500}
     gone.refused(Code.CHECKPOINT_INVALID)
+
+
+def test_the_screen_says_who_attests_by_key_and_names_the_document_by_digest(
+    gone: Gone, tools: dict[str, Any]
+) -> None:
+    gone.summary = {}
+    written = gone.build().write()
+    policy = Policy.model_validate(
+        Policy.production().model_dump(by_alias=True) | {"minimum_grade": Grade.OPERATOR_ATTESTED}
+    )
+    (found,) = answers.answers_to(
+        [("gone.bundle.json", lambda: written)], gone.root, policy, annexes=[], fingerprint="00" * 32
+    )
+    screen = " ".join(found.screen().split())
+    assert found.exit_code == 0, screen
+    for words in (
+        "destroyed 2026-11-21, shred",
+        "erased, destroy (NIST SP 800-88r2), operator-attested",
+        "operator-attested: people say so",
+        f"attested by {tools['keys'].alice.public.keyid}",
+        f"attested by {tools['keys'].bob.public.keyid}",
+        f"document {DOCUMENT}, the destroyer's own, kept by the provider",
+        "1 of the host's media left it and were destroyed, as people say",
+    ):
+        assert words in screen, screen

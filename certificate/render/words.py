@@ -61,7 +61,7 @@ BECAME: Final = {
     WhatBecame.ERASED: "erased",
     WhatBecame.NOT_ERASED: "NOT ERASED",
     WhatBecame.INCONCLUSIVE: "inconclusive",
-    WhatBecame.REMOVED: "erased, then taken out by two operators",
+    WhatBecame.REMOVED: "taken out by two operators; whether it was erased, its own record says",
     WhatBecame.DESTROYED: "taken out and destroyed, as two operators attest",
     WhatBecame.OPEN_EXCEPTION: "left the host UNERASED by two operators' decision: an open exception",
 }

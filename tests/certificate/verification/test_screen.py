@@ -9,6 +9,7 @@ import pytest
 
 from certificate import answers, trust
 from certificate.answers import Answer
+from certificate.departures import claim_of_open_exception
 from certificate.policy import Policy
 from certificate.render.text import WIDTH
 from tests.techniques import TECHNIQUES, Judged
@@ -49,6 +50,10 @@ def answer(any_medium: Policy, tools: dict[str, Any]) -> Callable[[Story], Answe
         return found
 
     return told
+
+
+def dumped(model: Any) -> Any:
+    return model.model_dump(mode="json", by_alias=True)
 
 
 def flat(screen: str) -> str:
@@ -215,3 +220,73 @@ def test_the_layout_is_as_it_was(story: Story, answer: Callable[[Story], Answer]
     assert screen.startswith(HEAD)
     assert CLAIMED in screen
     assert REACH in screen
+
+
+GONE, BROKEN = "a1" * 32, "b2" * 32
+REMOVED_AT = "2026-11-22T09:00:00Z"
+
+
+def removal(tools: dict[str, Any], operator: Any, medium: str) -> Any:
+    return tools["make_decision"](
+        operator,
+        kind="remove",
+        on="0f" * 32,
+        choice="remove",
+        document_digest=medium,
+        enrols="not_applicable",
+        issued_at=REMOVED_AT,
+        effective_at=REMOVED_AT,
+    )
+
+
+def test_each_medium_of_the_host_says_what_became_of_it(
+    story: Story, answer: Callable[[Story], Answer], tools: dict[str, Any], medium: str
+) -> None:
+    keys = tools["keys"]
+    removals = {each: [removal(tools, by, each) for by in (keys.alice, keys.bob)] for each in (GONE, BROKEN)}
+    story.decisions = (*removals[GONE], *removals[BROKEN])
+    left = [
+        {
+            "commitment": commitment,
+            "became": became,
+            "outcome_digest": "not_applicable",
+            "decision_digest": removals[commitment][0].payload_digest,
+        }
+        for commitment, became in ((GONE, "removed"), (BROKEN, "open_exception"))
+    ]
+    story.summed("media", lambda media: [*media, *left])
+    story.summed("claim", dumped(claim_of_open_exception()))
+    found = answer(story)
+    assert found.exit_code == 0, found.screen()
+    screen = as_told(found)
+    assert "INCONCLUSIVE: nobody can say that it was erased; on record: 3 media" in screen
+    assert f"- {medium[:16]}..., this one: erased" in screen
+    assert (
+        f"- {GONE[:16]}...: taken out by two operators; whether it was erased, its own record says" in screen
+    )
+    assert f"- {BROKEN[:16]}...: left the host UNERASED" in screen
+    assert "but 1 of the host's media left it with data that nobody erased, and stand open" in screen
+
+
+def test_a_person_who_accepted_is_told_by_key_and_why_by_digest(
+    story: Story, answer: Callable[[Story], Answer], tools: dict[str, Any]
+) -> None:
+    story.tabled("rows.0.decision", "escalate").build()
+    signed_at = "2026-11-22T10:00:40Z"
+    decision = tools["make_decision"](
+        tools["keys"].alice,
+        kind="validate",
+        on=story.envelopes["evidence"].payload_digest,
+        choice="accept",
+        enrols="not_applicable",
+        issued_at=signed_at,
+        effective_at=signed_at,
+    )
+    story.decisions = (decision,)
+    story.said("validation.decided_by", decision.payload_digest).said("validation.role", "operator")
+    story.said("validation.table_digest", story.envelopes["validation"].payload_digest)
+    story.said("validation.validated_by", tools["keys"].alice.public.keyid)
+    screen = as_told(answer(story))
+    assert f"accepted by a person, {tools['keys'].alice.public.keyid}, {signed_at}" in screen
+    assert f"why: the signed decision {decision.payload_digest}" in screen
+    assert "accepted by an operator who neither requested nor approved" in screen

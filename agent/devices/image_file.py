@@ -2,8 +2,9 @@
 
 Rules: what is opened is a regular file with one name, found out before it is opened, so that no link leads
 out of the folder and no device node is ever touched; the JSON names serial and model and nothing else; the
-drive is claimed by a lock on its file, so that two executions never work on one; the device class says
-`image_file`, whatever the file lies on, and no certificate about one is valid in production.
+drive is claimed by a lock on its file, so that two executions never work on one; from then on the name must
+lead to the file that was claimed, or the drive is another one; the device class says `image_file`, whatever
+the file lies on, and no certificate about one is valid in production.
 
 Reads and writes go past the cache where the file system knows O_DIRECT. Where it does not, `flush` writes
 everything out and has the cached pages dropped, which the kernel is asked for and does not promise.
@@ -50,17 +51,30 @@ class ImageFileDrive:
         """Opens nothing; `open_drive` is how to get one."""
         self._path = path
         self.name = path.stem
-        self.blocks = KernelBlockIo({WHOLE: path}, open_path=_open_block_file, ioctl=_forget_pages)
+        #: Device and inode of the file that was claimed last; what is read and written is that one.
+        self._claimed: tuple[int, int] | None = None
+        self.blocks = KernelBlockIo({WHOLE: path}, open_path=self._open, ioctl=_forget_pages)
 
     def identity(self) -> DriveIdentity:
-        """As the two files say now. Raises Malformed(IMAGE_INVALID)."""
+        """As the two files say now. Raises Malformed: IMAGE_INVALID; IDENTITY_CHANGED where the name
+        leads to another file than the one that was claimed.
+        """
         serial, model = _read_names(self._path.with_suffix(".json"))
-        size_bytes = _look(self._path).st_size
-        return DriveIdentity(serial_number=serial, model_number=model, capacity_bytes=size_bytes)
+        found = _look(self._path)
+        if self._claimed not in (None, (found.st_dev, found.st_ino)):
+            raise Malformed(Code.IDENTITY_CHANGED, f"{self._path.name} is another file than was claimed")
+        return DriveIdentity(serial_number=serial, model_number=model, capacity_bytes=found.st_size)
 
     def is_write_protected(self) -> bool:
         """Nobody may write to the file. (Root could; it is asked not to.) Raises Malformed(IMAGE_INVALID)."""
         return not _look(self._path).st_mode & (stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH)
+
+    def _open(self, path: Path, flags: int) -> int:
+        descriptor = _open_block_file(path, flags)
+        if flags & os.O_ACCMODE != os.O_RDONLY:
+            claimed = os.fstat(descriptor)
+            self._claimed = (claimed.st_dev, claimed.st_ino)
+        return descriptor
 
 
 def open_drive(path: Path) -> ImageFileDrive:

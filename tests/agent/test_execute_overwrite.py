@@ -55,6 +55,25 @@ def test_an_image_is_overwritten_read_back_and_proven_clear(plain_lab: Any, patt
     assert (claim.result, claim.method, claim.grade) == ("erased", "clear", "marker-proven"), claim.reasons
 
 
+def test_an_image_replaced_after_it_was_opened_is_not_called_erased(plain_lab: Any) -> None:
+    lab = plain_lab
+    image = lab.add_image("IMG-1")
+    order = lab.accept()
+
+    def replaced(line: Any) -> None:
+        if line.kind == "ended":
+            copy = image.parent.parent / "copy"
+            copy.write_bytes(SECRET_TEXT.ljust(MIB, b"."))
+            copy.replace(image)
+
+    lab.run(order, after=replaced)
+    assert SECRET_TEXT in image.read_bytes()
+    entry = lab.evidence(order).media[0]
+    assert entry.same_identity_after is not Seen.YES
+    assert "IDENTITY_CHANGED" in entry.errors
+    assert lab.claim(order, "IMG-1").result == "inconclusive"
+
+
 def test_what_stands_on_the_medium_is_made_again_from_evidence_and_order_alone(plain_lab: Any) -> None:
     lab = plain_lab
     image = lab.add_image("IMG-1")

@@ -161,6 +161,23 @@ def test_identity_is_read_anew(make: Make) -> None:
         drive.identity()
 
 
+def test_an_image_replaced_after_it_was_claimed_is_another_drive(make: Make) -> None:
+    path = make()
+    drive = open_drive(path)
+    assert drive.blocks.open_exclusively() is Seen.YES
+    assert drive.identity().capacity_bytes == 2 * MIB
+    copy = path.with_name("copy")
+    copy.write_bytes(path.read_bytes())
+    copy.replace(path)
+    with pytest.raises(Malformed) as error:
+        drive.identity()
+    assert error.value.code is Code.IDENTITY_CHANGED
+    drive.blocks.close()
+    assert drive.blocks.open_exclusively() is Seen.YES, "claimed anew, it is the file that is there"
+    assert drive.identity().serial_number == "IMG-1"
+    drive.blocks.close()
+
+
 def test_an_image_that_nobody_may_write_to_is_write_protected(make: Make) -> None:
     path = make()
     drive = open_drive(path)

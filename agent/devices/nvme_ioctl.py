@@ -53,8 +53,8 @@ class IoctlTransport:
     controller names (`vendors`).
 
     KNOWN GAP: an emulated controller under the id of a vendor of real drives stays `physical` (an older QEMU,
-    or one told to use Intel's id), and so does one under Amazon's. Such a drive would be claimed as real;
-    only the host's identity and the provider's own records can tell.
+    or one told to use Intel's id). Such a drive would be claimed as real; only the host's identity and the
+    provider's own records can tell.
     """
 
     device_class = DeviceClass.PHYSICAL

@@ -2,7 +2,8 @@
 
 Rules: a drive that does not answer as its standard says is in the inventory, unreadable; a drive without a
 serial number is refused, whatever it can do, because nothing could name it in an order; the class is the
-driver's own word, lowered where the drive names a hypervisor (`devices.vendors`) or is another machine's.
+driver's own word, lowered where the drive names a hypervisor (`devices.vendors`) or is another machine's; so
+is the attachment where the model is a network's volume.
 
 Whether encryption layers could be searched for stands among the capabilities as `LAYER_SEARCH`: `01` when the
 start of every namespace that exists could be read, else not_observed. A drive that cannot be read is not
@@ -110,10 +111,11 @@ def _nvme(drive: NvmeDrive, stacked: tuple[Stacked, ...]) -> DriveReport:
     status_log, is_running = _status_log(drive)
     running = Code.SANITIZE_RUNNING if is_running else None
     device_class = vendors.class_of(drive.device_class, controller.pci_vendor)
+    attachment = vendors.attachment_of(drive.attachment, controller.model_number)
     return DriveReport(
         transport=drive.transport_name.value,
-        attachment=drive.attachment.value,
-        device_class=_as_attached(device_class, drive.attachment).value,
+        attachment=attachment.value,
+        device_class=_as_attached(device_class, attachment).value,
         manufacturer=f"PCI vendor {controller.pci_vendor:04X}h",
         model=controller.model_number or NOT_OBSERVED,
         firmware=controller.firmware_revision or NOT_OBSERVED,

@@ -161,6 +161,7 @@ class KernelDriven:
         ("361b", "emulated"),
         ("f41a", "emulated"),
         ("ad15", "emulated"),
+        ("0f1d", "emulated"),
         ("4d14", "physical"),
         ("1b36", "physical"),
     ],
@@ -175,6 +176,15 @@ def test_a_drive_that_names_a_hypervisor_as_its_vendor_is_emulated(
         blocks=EmulatedBlockIo(device),
     )
     assert inventory.report(drive).device_class == expected
+
+
+def test_a_networks_volume_on_the_machines_own_bus_is_remote(make_drive: Make) -> None:
+    device = make_drive("a", model="Amazon Elastic Block Store")
+    drive = NvmeDrive(
+        name="nvme0", transport=KernelDriven(device, b"\x0f\x1d"), blocks=EmulatedBlockIo(device)
+    )
+    reported = inventory.report(drive)
+    assert (reported.attachment, reported.device_class) == ("remote", "emulated")
 
 
 def test_storage_nobody_opened_says_so_and_gets_no_technique() -> None:

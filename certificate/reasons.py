@@ -219,7 +219,7 @@ class Reason(StrEnum):
     STATUS_UNCHANGED = (
         "STATUS_UNCHANGED",
         Effect.DOUBTS,
-        "The drive's status is the same as before the command, and markers do not show a change everywhere.",
+        "The drive's status says the same as before the command, and markers prove no change everywhere.",
     )
     WRITTEN_AFTERWARDS = (
         "WRITTEN_AFTERWARDS",

@@ -29,9 +29,11 @@ observed counts as the adverse one.
         overwrite   the plan's pattern, every byte of the medium written, none failed, all flushed, and no
                     metadata in line with the data; device words do not apply
 6.  After a sanitize the drive's status is a success (SSTAT 1 or 4) of exactly our CDW10, with Global Data
-    Erased, and is not the status from before: an unchanged one proves nothing, unless markers were committed
-    in every namespace and every one, seen on the medium before, changed. No other technique has a status
-    log, and one on record there is a mismatch.
+    Erased, and is not the status from before: state, passes, Global Data Erased and CDW10 are compared, not
+    estimates. An unchanged one proves nothing, unless markers were committed in every namespace and every
+    one, seen on the medium before, reads as only this technique leaves it: pseudorandom after a cryptographic
+    one, as_overwritten after an overwrite, nothing after an erase of blocks. Zeros show unmapping, which a
+    drive does without a sanitize. No other technique has a status log, and one on record there is a mismatch.
 7.  The markers open the commitment that the controller acknowledged, and are as many as were committed. A
     listed namespace with fewer than three, at different offsets, is at most device-reported: one that is not
     attached cannot be marked, one below three pages has no room. Every changed marker differs in about half

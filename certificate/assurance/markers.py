@@ -36,6 +36,12 @@ _FITTING: Final = {
     Technique.OVERWRITE_ZERO: _WRITTEN,
 }
 
+#: Of these, what a drive cannot show that did nothing and gives unmapped blocks as zeros.
+_PROVING: Final = {
+    Technique.NVME_SANITIZE_CRYPTO: _NOISE,
+    Technique.NVME_SANITIZE_OVERWRITE: _WRITTEN,
+}
+
 
 def reasons(case: Case) -> Iterator[Reason]:
     """What lowers the claim by the markers, or by their absence."""
@@ -94,6 +100,11 @@ def _of_one(marker: Marker, fitting: frozenset[MarkerReading]) -> Iterator[Reaso
                 yield Reason.MARKER_IMPLAUSIBLE
 
 
+def _proving(case: Case) -> frozenset[MarkerReading]:
+    """What unmapping does not show, and this technique leaves. A block erase leaves nothing of that kind."""
+    return frozenset() if case.technique is None else _PROVING.get(case.technique, frozenset())
+
+
 def _fitting(case: Case) -> frozenset[MarkerReading]:
     """Anything but the marker itself where no command was sent: there is none that it could fit."""
     anything = _NOISE | _UNMAPPED | _WRITTEN
@@ -108,10 +119,12 @@ def _is_plausible(marker: Marker) -> bool:
 
 
 def show_change(case: Case) -> bool:
-    """Every listed namespace holds a marker, and every marker that was seen before reads as it may now."""
+    """Every listed namespace holds a marker, and every marker that was seen before reads as only this
+    technique leaves it: what unmapping shows as well is no change that was made by erasing.
+    """
     have_all_changed = all(
         marker.read_back_before is Seen.YES
-        and marker.reading_after in _fitting(case)
+        and marker.reading_after in _proving(case)
         and _is_plausible(marker)
         for marker in case.entry.markers.markers
     )

@@ -84,6 +84,18 @@ def stale(case: Judged) -> Judged:
     return before.told("markers.markers", []).reopened()
 
 
+def stale_but_for_an_estimate(case: Judged) -> Judged:
+    """The same with one byte of a time estimate moved in between."""
+    same = stale(case)
+    return same.told("commands.0.status_log_before", lambda log: log[:16] + "fe" + log[18:])
+
+
+def stale_and_unmapped(case: Judged) -> Judged:
+    """The drive did nothing, and gives the blocks that it unmapped as zeros."""
+    unchanged = case.told("commands.0.status_log_before", status_log(sanitize_dword10(2)))
+    return unchanged.every_marker(reading_after="zero")
+
+
 def unallocated(case: Judged) -> Judged:
     """Part of the drive is in no namespace, as the drive itself says."""
     less = case.told("namespaces.0.capacity_bytes", lambda capacity: capacity - 4096)
@@ -346,9 +358,25 @@ MUTANTS = (
         rule="a success from before the command is not ours",
         owner=sanitize,
         function="_has_changed",
-        old="return command.status_log_before != command.status_log_after",
+        old="return before != SanitizeStatus.parse(command.status_log_after)",
         new="return True",
         told=honest(CRYPTO, stale),
+    ),
+    Mutant(
+        rule="an estimate that moved makes no new status",
+        owner=sanitize,
+        function="_has_changed",
+        old="return before != SanitizeStatus.parse(command.status_log_after)",
+        new="return command.status_log_before != command.status_log_after",
+        told=honest(CRYPTO, stale_but_for_an_estimate),
+    ),
+    Mutant(
+        rule="unmapping makes no stale status ours",
+        owner=markers,
+        function="show_change",
+        old="_proving(case)",
+        new="_fitting(case)",
+        told=honest(BLOCK, stale_and_unmapped),
     ),
     Mutant(
         rule="the status is of exactly our command",

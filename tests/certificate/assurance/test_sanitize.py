@@ -84,18 +84,56 @@ def test_another_action_is_not_the_techniques(honest: Honest, technique: str, ac
 def test_a_stale_success_counts_only_if_every_marker_changed(case: Judged) -> None:
     stale = case.told("commands.0.status_log_before", status_log(CRYPTO))
     assert stale.said == HONEST["nvme_sanitize_crypto"]
-    assert stale.every_marker(reading_after="zero").said == ("erased", "purge", "device-reported")
     assert stale.marker(0, read_back_before="no").reasons == ("STATUS_UNCHANGED", "MARKER_NOT_READ_BACK")
     assert stale.detached().reasons == ("STATUS_UNCHANGED", "MARKERS_TOO_FEW")
     assert stale.detached().marked_in(2, 0).said == ("erased", "purge", "device-reported")
+    for reading in ("zero", "constant"):
+        less = stale.every_marker(reading_after=reading)
+        assert (less.said, less.reasons) == (INCONCLUSIVE, ("STATUS_UNCHANGED", "MARKER_READS_CONSTANT"))
+        one = stale.marker(1, reading_after=reading)
+        assert one.said == INCONCLUSIVE
     bare = stale.told("markers.markers", []).reopened()
     assert (bare.said, bare.reasons) == (INCONCLUSIVE, ("STATUS_UNCHANGED", "NO_MARKERS"))
+
+
+@pytest.mark.parametrize("reading", ["zero", "constant", "pseudorandom"])
+def test_no_marker_makes_a_stale_block_erase_ours(block: Judged, reading: str) -> None:
+    """It changes no key and leaves no pattern: what a marker reads may be unmapping."""
+    stale = block.told("commands.0.status_log_before", status_log(sanitize_dword10(2)))
+    less = stale.every_marker(reading_after=reading)
+    assert (less.said, less.reasons[0]) == (INCONCLUSIVE, "STATUS_UNCHANGED")
+
+
+@pytest.mark.parametrize("technique", SANITIZES)
+@pytest.mark.parametrize("place", [0, 3, *range(8, 64)])
+def test_an_estimate_or_a_reserved_bit_that_differs_is_no_new_status(
+    honest: Honest, technique: str, place: int
+) -> None:
+    case = honest(technique)
+    before = bytearray.fromhex(case.evidence.media[0].commands[0].status_log_after)
+    before[place] ^= 0b10000000
+    stale = case.told("commands.0.status_log_before", before.hex())
+    bare = stale.told("markers.markers", []).reopened()
+    assert (bare.said, bare.reasons[0]) == (INCONCLUSIVE, "STATUS_UNCHANGED")
+
+
+@pytest.mark.parametrize("technique", SANITIZES)
+@pytest.mark.parametrize(("place", "bit"), [(2, 0), (2, 3), (3, 0), (4, 3)])
+def test_state_passes_global_data_and_the_command_make_a_status_another(
+    honest: Honest, technique: str, place: int, bit: int
+) -> None:
+    case = honest(technique)
+    before = bytearray.fromhex(case.evidence.media[0].commands[0].status_log_after)
+    before[place] ^= 1 << bit
+    told = case.told("commands.0.status_log_before", before.hex())
+    assert "STATUS_UNCHANGED" not in told.told("markers.markers", []).reopened().reasons
 
 
 def test_a_stale_overwrite_counts_if_its_pattern_is_everywhere(honest: Honest) -> None:
     case = honest("nvme_sanitize_overwrite")
     stale = case.told("commands.0.status_log_before", status_log(ONE_PASS, passes_done=1))
     assert stale.said == HONEST["nvme_sanitize_overwrite"]
+    assert stale.every_marker(reading_after="zero").reasons == ("STATUS_UNCHANGED", "MARKER_READS_CONSTANT")
     assert stale.every_marker(reading_after="pseudorandom").reasons == (
         "STATUS_UNCHANGED",
         "MARKER_DOES_NOT_FIT",

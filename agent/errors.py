@@ -153,6 +153,10 @@ class Code(RefusalCode):
         "DRIVE_UNREADABLE",
         "The drive does not answer an inventory; power-cycle the host, then take it into custody.",
     )
+    NAMESPACES_UNACCOUNTED = (
+        "NAMESPACES_UNACCOUNTED",
+        "Attach every namespace to the drive's first controller, or take the drive out, into custody.",
+    )
     DRIVE_WRITE_PROTECTED = (
         "DRIVE_WRITE_PROTECTED",
         "Lift the namespace write protection, then run the inventory again.",

@@ -173,6 +173,11 @@ class IdentifyController:
         return bool(self.format_attributes & 1 << 3)
 
     @property
+    def may_be_one_of_several(self) -> bool:
+        """CMIC bit 1: the drive may have other controllers, each with namespaces of its own."""
+        return bool(self.multi_path_capabilities & 1 << 1)
+
+    @property
     def has_namespace_management(self) -> bool:
         """OACS bit 3."""
         return bool(self.optional_admin_commands & 1 << 3)
@@ -375,8 +380,15 @@ class HealthLog:
         return {name: raw_word(HEALTH_LOG_FIELDS, self.raw, name).hex() for name in COUNTER_NAMES}
 
 
+ACTIVE_LIST: Final = identify("Active Namespace ID list", cns=0x02)
+
+
 class NvmeDrive:
-    """One NVMe subsystem through one controller: its commands, and its logical blocks beside them."""
+    """One NVMe subsystem through one controller: its commands, and its logical blocks beside them.
+
+    `others`: its other controllers, which are only asked what they list. `shown`: the namespaces of which the
+    system has a block device, through whichever controller.
+    """
 
     transport_name = Transport.NVME
 
@@ -387,11 +399,15 @@ class NvmeDrive:
         transport: NvmeTransport,
         blocks: BlockIo,
         attachment: Attachment = Attachment.INTERNAL,
+        others: tuple[NvmeTransport, ...] = (),
+        shown: frozenset[int] = frozenset(),
     ) -> None:
         self.name = name
         self.transport = transport
         self.blocks = blocks
         self.attachment = attachment
+        self.shown = shown
+        self._others = others
 
     @property
     def device_class(self) -> DeviceClass:
@@ -411,7 +427,11 @@ class NvmeDrive:
 
     def active_namespaces(self) -> tuple[int, ...]:
         """Namespaces attached to this controller, at most 1024. Base 2.0, 5.17.2.2 (CNS 02h)."""
-        return _namespace_list(self._receive(identify("Active Namespace ID list", cns=0x02)))
+        return _namespace_list(self._receive(ACTIVE_LIST))
+
+    def active_namespaces_elsewhere(self) -> tuple[tuple[int, ...], ...]:
+        """The same list of each other controller of the drive."""
+        return tuple(_namespace_list(_receive(other, ACTIVE_LIST)) for other in self._others)
 
     def allocated_namespaces(self) -> tuple[int, ...]:
         """Namespaces that exist, attached or not (CNS 10h). Only where OACS bit 3 is set."""
@@ -440,10 +460,14 @@ class NvmeDrive:
         return self.transport.submit(command.sqe, command.receive_bytes)
 
     def _receive(self, command: Command) -> bytes:
-        answer = self.submit_once(command)
-        if not answer.is_success:
-            raise CommandFailed(command.name, status=answer.status)
-        return answer.data
+        return _receive(self.transport, command)
+
+
+def _receive(transport: NvmeTransport, command: Command) -> bytes:
+    answer = transport.submit(command.sqe, command.receive_bytes)
+    if not answer.is_success:
+        raise CommandFailed(command.name, status=answer.status)
+    return answer.data
 
 
 def _namespace_list(data: bytes) -> tuple[int, ...]:

@@ -1,9 +1,10 @@
 """Each drive as it says of itself now, with the layers on it and what stands on it.
 
 Rules: a drive that does not answer as its standard says is in the inventory, unreadable; a drive without a
-serial number is refused, whatever it can do, because nothing could name it in an order; the class is the
-driver's own word, lowered where the drive names a hypervisor (`devices.vendors`) or is another machine's; so
-is the attachment where the model is a network's volume.
+serial number is refused, whatever it can do, because nothing could name it in an order, and so is one that
+may hold a namespace nobody listed (`accounting`); the class is the driver's own word, lowered where the drive
+names a hypervisor (`devices.vendors`) or is another machine's; so is the attachment where the model is a
+network's volume.
 
 Whether encryption layers could be searched for stands among the capabilities as `LAYER_SEARCH`: `01` when the
 start of every namespace that exists could be read, else not_observed. A drive that cannot be read is not
@@ -24,6 +25,7 @@ from agent.devices.plain import PlainDescription, PlainDrive
 from agent.devices.stack import Stacked
 from agent.errors import Code, DeviceError
 from agent.host_facts import HostFacts
+from agent.inventory import accounting
 from agent.inventory.places import residue
 from agent.inventory.storage import RefusedStorage, Storage
 from agent.teardown import MAX_STACKED
@@ -110,6 +112,7 @@ def _nvme(drive: NvmeDrive, stacked: tuple[Stacked, ...]) -> DriveReport:
     layers, search, layer_code = _layers(drive.blocks, namespaces)
     status_log, is_running = _status_log(drive)
     running = Code.SANITIZE_RUNNING if is_running else None
+    unaccounted = accounting.refusal(drive, controller, attached)
     device_class = vendors.class_of(drive.device_class, controller.pci_vendor)
     attachment = vendors.attachment_of(drive.attachment, controller.model_number)
     return DriveReport(
@@ -128,7 +131,7 @@ def _nvme(drive: NvmeDrive, stacked: tuple[Stacked, ...]) -> DriveReport:
         layers=layers,
         stack=_stack(stacked),
         status_log=status_log,
-        refused=_refusal(controller.serial_number, stacked, running, layer_code),
+        refused=_refusal(controller.serial_number, stacked, unaccounted, running, layer_code),
     )
 
 

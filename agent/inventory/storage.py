@@ -145,6 +145,8 @@ def _nvme(controllers: tuple[Controller, ...], dev_root: Path) -> Drive:
         transport=IoctlTransport(dev_root / first.name),
         blocks=KernelBlockIo({nsid: dev_root / name for nsid, name in first.nodes.items()}),
         attachment=attachment,
+        others=tuple(IoctlTransport(dev_root / each.name) for each in controllers[1:]),
+        shown=frozenset(nsid for each in controllers for nsid in each.nodes),
     )
 
 

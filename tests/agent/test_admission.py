@@ -10,6 +10,9 @@ import pytest
 
 from agent import admission
 from agent.admission import Machine
+from agent.devices.emulated import EmulatedTransport
+from agent.devices.nvme import Completion
+from agent.devices.simulated import Namespace
 from agent.run_directory import FenceRecord
 from certificate.commitment import host_commitment
 from certificate.errors import Refused
@@ -247,6 +250,29 @@ def test_storage_that_is_not_the_machines_own_is_admitted_where_the_order_names_
     assert order.plan.media[0].attachment.value == attachment
     plain_lab.run(order)
     assert plain_lab.evidence(order).media[0].attachment.value == attachment
+
+
+def test_a_drive_that_may_hold_a_namespace_nobody_listed_is_not_erased(
+    make_lab: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spaces = (Namespace(nsid=1, blocks=512), Namespace(nsid=2, blocks=512))
+    lab = make_lab("SN-1", namespaces=spaces, has_crypto_erase=False, has_block_erase=False)
+    lab.floor = "clear"
+    order = lab.order()
+    real = EmulatedTransport.submit
+
+    def one_controller_of_two(self: EmulatedTransport, sqe: bytes, data: bytes | int) -> Completion:
+        answer = real(self, sqe, data)
+        page = bytearray(answer.data)
+        if (sqe[0], sqe[40]) == (0x06, 0x01):
+            page[280:296], page[256], page[76] = bytes(16), page[256] & ~0x08, 0x02
+        if (sqe[0], sqe[40]) == (0x06, 0x02):
+            page[4:8] = bytes(4)
+        return Completion(status=answer.status, result=answer.result, data=bytes(page))
+
+    monkeypatch.setattr(EmulatedTransport, "submit", one_controller_of_two)
+    answer = lab.ask(lab.request(order))
+    assert (answer.code, "NAMESPACES_UNACCOUNTED" in answer.reason) == ("DRIVE_REFUSED", True)
 
 
 def test_storage_that_no_order_names_refuses_the_whole_order(plain_lab: Any) -> None:

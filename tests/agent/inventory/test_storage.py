@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 from agent import inventory
+from agent.devices.nvme import Completion, NvmeDrive
+from agent.devices.nvme_ioctl import IoctlTransport
 from agent.devices.simulated import SimulatedNvme, SimulatedPlain
 from agent.errors import Code, DeviceError
 from agent.inventory import Storage
@@ -270,6 +272,27 @@ def test_one_drive_behind_two_controllers_is_one_drive(sys_root: Path, tmp_path:
         put(sys_root / f"class/nvme/{name}/transport", "pcie")
         put(sys_root / f"class/nvme-subsystem/nvme-subsys0/{name}/state", "live")
     assert [drive.name for drive in found(sys_root, tmp_path).drives] == ["nvme0"]
+
+
+def test_each_controller_of_a_drive_is_asked_what_it_lists(
+    sys_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+
+    def submit(self: IoctlTransport, sqe: bytes, data: bytes | int) -> Completion:
+        asked.append(self._path.name)
+        return Completion(status=0, result=0, data=bytes(4096))
+
+    for name in ("nvme0", "nvme1", "nvme2"):
+        put(sys_root / f"class/nvme/{name}/transport", "pcie")
+        put(sys_root / f"class/nvme-subsystem/nvme-subsys0/{name}/state", "live")
+    put(sys_root / "class/nvme/nvme1/nvme1n2/nsid", "2")
+    (drive,) = found(sys_root, tmp_path).drives
+    assert isinstance(drive, NvmeDrive)
+    assert drive.shown == {1, 2}
+    monkeypatch.setattr(IoctlTransport, "submit", submit)
+    assert drive.active_namespaces_elsewhere() == ((), ())
+    assert asked == ["nvme1", "nvme2"]
 
 
 def test_a_drive_with_one_path_over_a_network_is_remote(sys_root: Path, tmp_path: Path) -> None:

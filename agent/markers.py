@@ -1,9 +1,8 @@
 """Markers: blocks of ours, committed to before an erase and read afterwards.
 
-Rules: positions and content follow from the order, this boot's nonce and the drive, so nobody can choose them
-and two runs differ; each namespace gets its first and last block and random ones in between; what is read
-back is compared and forgotten, never kept; exactly what an overwrite of this medium wrote there is
-`as_overwritten`, and nothing less is; a reading that fits nothing known is `unchanged`, because a claim must
+Rules: positions and content are those that `certificate.marking` derives and whoever judges derives again;
+what is read back is compared and forgotten, never kept; exactly what an overwrite of this medium wrote there
+is `as_overwritten`, and nothing less is; a reading that fits nothing known is `unchanged`, because a claim must
 not rise from what we cannot name; a marker that still shows even in part is `unchanged`.
 
 Markers prove that the logical content changed, not that cells did. What a reading is worth, and that the
@@ -12,26 +11,41 @@ commitment was acknowledged before anything began, is enforced elsewhere (`assur
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from agent.devices.block import BlockIo
 from agent.errors import Code, DeviceError
 from agent.overwritten import Content
 from certificate import commitment as commitments
+from certificate import marking
 from certificate.errors import Refused
+from certificate.marking import (
+    MARKER_BYTES,
+    MAX_MARKERS,
+    RANDOM_POSITIONS,
+    NamespaceRoom,
+    PlacedMarker,
+    Unmarkable,
+)
 from certificate.statements.statement import Seen
 from certificate.statements.vocabulary import MarkerReading
 
-#: One marker: a page, and whole blocks of 512 as of 4096 bytes.
-MARKER_BYTES = 4096
-#: Besides the first and the last block of a namespace.
-RANDOM_POSITIONS = 16
-#: Evidence holds at most 64 markers a medium; many namespaces share them, each gets at least one.
-MAX_MARKERS = 64
-NONCE_BYTES = 32
+__all__ = [
+    "MARKER_BYTES",
+    "MAX_MARKERS",
+    "RANDOM_POSITIONS",
+    "NamespaceRoom",
+    "PlacedMarker",
+    "Reading",
+    "classify",
+    "derive",
+    "digest",
+    "read_after",
+    "read_back_before",
+    "write",
+]
 
 #: Of 32768 bits against a random page, the number changed is binomial (mean 16384, deviation 90.5). Six
 #: deviations either side, in 65536ths: an honest drive falls outside once in 5 * 10^8 readings.
@@ -45,27 +59,6 @@ REMNANT_BYTES = 8
 
 
 @dataclass(frozen=True, kw_only=True)
-class NamespaceRoom:
-    """A namespace that markers are placed in."""
-
-    nsid: int
-    capacity_bytes: int
-
-
-@dataclass(frozen=True, kw_only=True)
-class PlacedMarker:
-    """One marker: where (from the start of its namespace) and what."""
-
-    nsid: int
-    offset_bytes: int
-    content: bytes
-
-    @property
-    def content_sha256(self) -> str:
-        return hashlib.sha256(self.content).hexdigest()
-
-
-@dataclass(frozen=True, kw_only=True)
 class Reading:
     """How a marker reads afterwards. `changed_65536ths` is None where nothing could be read."""
 
@@ -76,23 +69,16 @@ class Reading:
 def derive(
     *, order_digest: str, boot_nonce: bytes, commitment: str, namespaces: Sequence[NamespaceRoom]
 ) -> tuple[PlacedMarker, ...]:
-    """The markers of one drive. Same inputs, same markers. Digests are hexadecimal, `boot_nonce` 32 bytes.
+    """The markers of one drive, as whoever judges derives them again.
 
     Raises Refused(MARKERS_IMPOSSIBLE) for no namespace, too many, or one without room for a marker.
     """
-    if len(boot_nonce) != NONCE_BYTES:
-        raise ValueError(f"a marker nonce has {NONCE_BYTES} bytes, this one {len(boot_nonce)}")
-    if not 1 <= len(namespaces) <= MAX_MARKERS:
-        raise Refused(
-            Code.MARKERS_IMPOSSIBLE, f"{len(namespaces)} namespaces, 1 to {MAX_MARKERS} can be marked"
+    try:
+        return marking.derive(
+            order_digest=order_digest, nonce=boot_nonce, commitment=commitment, namespaces=namespaces
         )
-    seed = b"expunge-markers/v1" + bytes.fromhex(order_digest) + boot_nonce + bytes.fromhex(commitment)
-    share = min(RANDOM_POSITIONS + 2, MAX_MARKERS // len(namespaces))
-    return tuple(
-        PlacedMarker(nsid=room.nsid, offset_bytes=offset, content=_content(seed, room.nsid, offset))
-        for room in namespaces
-        for offset in _offsets(seed, room, share)
-    )
+    except Unmarkable as error:
+        raise Refused(Code.MARKERS_IMPOSSIBLE, str(error)) from None
 
 
 def digest(markers: Iterable[PlacedMarker], *, boot_nonce: bytes) -> str:
@@ -164,37 +150,3 @@ def _looks_random(page: bytes) -> bool:
     chi_square = sum((histogram[value] - expected) ** 2 for value in range(256)) / expected
     low, high = CHI_SQUARE
     return low <= chi_square <= high
-
-
-def _offsets(seed: bytes, room: NamespaceRoom, count: int) -> list[int]:
-    """At most `count` offsets, ascending: first block, last block, one page in each equal part between.
-
-    The last marker ends where the namespace ends; none overlaps another. A namespace with fewer pages is
-    marked on all of them, one with less than two on its first.
-    """
-    last = room.capacity_bytes - MARKER_BYTES
-    if last < 0:
-        raise Refused(Code.MARKERS_IMPOSSIBLE, f"namespace {room.nsid} has {room.capacity_bytes} bytes")
-    pages_before_last = last // MARKER_BYTES
-    if count == 1 or pages_before_last == 0:
-        return [0]
-    if pages_before_last < count:
-        return [*(page * MARKER_BYTES for page in range(pages_before_last)), last]
-    numbers = _numbers(seed + b"positions" + room.nsid.to_bytes(4, "big"))
-    parts, between = count - 2, pages_before_last - 1
-    chosen = [0]
-    for part in range(parts):
-        low, high = 1 + part * between // parts, 1 + (part + 1) * between // parts
-        chosen.append(low + next(numbers) % (high - low))
-    return [*(page * MARKER_BYTES for page in chosen), last]
-
-
-def _numbers(seed: bytes) -> Iterator[int]:
-    """128-bit numbers from SHAKE-256; the bias of a remainder below 2^50 pages is under 2^-78."""
-    stream = hashlib.shake_256(seed).digest(16 * MAX_MARKERS)
-    return (int.from_bytes(stream[at : at + 16], "big") for at in range(0, len(stream), 16))
-
-
-def _content(seed: bytes, nsid: int, offset_bytes: int) -> bytes:
-    place = nsid.to_bytes(4, "big") + offset_bytes.to_bytes(8, "big")
-    return hashlib.shake_256(seed + b"content" + place).digest(MARKER_BYTES)

@@ -41,6 +41,8 @@ STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
 #: exhaustion.
 MAX_STATEMENT_BYTES = 1_000_000
 
+#: An agent without a clock believes it is 1970; nobody honest says a later time than the last.
+FIRST_YEAR, LAST_YEAR = 1970, 2999
 _TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T(?:[01][0-9]|2[0-3]):[0-9]{2}:[0-9]{2}Z")
 
 
@@ -65,17 +67,24 @@ class Purpose(StrEnum):
     DEMONSTRATION = "demonstration"
 
 
+def _within_reason(value: datetime) -> datetime:
+    """Counting on from the last day that a datetime holds is a fault, and no refusal."""
+    if not FIRST_YEAR <= value.year <= LAST_YEAR:
+        raise ValueError(f"a time lies between the years {FIRST_YEAR} and {LAST_YEAR}")
+    return value
+
+
 def _read_time(value: Any) -> datetime:
     if isinstance(value, str):
         if not _TIME.fullmatch(value):
             raise ValueError("a time is written YYYY-MM-DDTHH:MM:SSZ")
-        return datetime.fromisoformat(value)
+        return _within_reason(datetime.fromisoformat(value))
     if isinstance(value, datetime):
         if value.tzinfo is None or value.utcoffset() != UTC.utcoffset(None):
             raise ValueError("a time is aware and in UTC")
         if value.microsecond:
             raise ValueError("a time has whole seconds")
-        return value
+        return _within_reason(value)
     raise ValueError("a time is text or a datetime")
 
 

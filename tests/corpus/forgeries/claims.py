@@ -25,6 +25,7 @@ from tests.corpus.papers import (
 
 def cases() -> Iterator[Case]:
     yield from _claims()
+    yield from _times()
     yield from _techniques()
 
 
@@ -163,6 +164,25 @@ def _claims() -> Iterator[Case]:
         "A failure that somebody accepted.",
         failed.said("validation", accepted(failed)),
     )
+
+
+def _times() -> Iterator[Case]:
+    """What was signed contradicts the order in which the log took it."""
+    violated = "TIME_BRACKET_VIOLATED"
+    early, late = "2026-11-22T09:00:00Z", "2026-11-22T11:00:00Z"
+    asked, accepted_at = "basis.answers.0.answered_at", "validation.decided_at"
+    for name, sentence, told in (
+        ("outcome_before_order", "The outcome is dated before its order.", story().said("issued_at", early)),
+        ("summary_before_outcome", "The summary is dated early.", story().summed("issued_at", early)),
+        ("answer_after_order", "The source answered after the order.", story().ordered(asked, late)),
+        ("answer_before_question", "Answered before it was asked.", story().ordered(asked, early)),
+        ("accepted_before_order", "Accepted before the order.", story().said(accepted_at, early)),
+        ("accepted_after_outcome", "Accepted after the outcome.", story().said(accepted_at, late)),
+        ("host_ended_later", "The host's end is after its summary.", story().summed("ended_at", late)),
+    ):
+        yield case(f"time_{name}", violated, sentence, told)
+    finished = story().seen("media.0.commands.0.finished_at", "2026-11-22T10:00:19Z")
+    yield case("time_command_backwards", violated, "A command ended before it began.", finished)
 
 
 # --- other techniques ---------------------------------------------------------------------------------------

@@ -15,7 +15,8 @@
     the table asked for and who neither requested nor approved. A failure contains none.
  8. The summary is signed and logged, names this outcome, covers every medium of the order, and claims no more
     than its worst medium. Only a failure may come without one.
- 9. The allocation receipt is there where the outcome names one, signed and logged.
+ 9. The allocation receipt is there where the outcome names one, signed and logged, and is of this tenancy,
+    this host and this medium: hosts and drives keep their salts, so that their commitments stay equal.
 10. The log shows one view of itself (`logged`), and the times that were signed fit its order (`brackets`).
 11. The policy accepts what is left (`policy`), device class first; a failure is refused as what it is.
 
@@ -32,7 +33,8 @@ Not checked, because no evidence speaks of it: the provider's own words in `cust
 in `cryptographic_erase`, and the words of a destroyed medium (model, capacity), which are the provider's own.
 What several bundles say together, `holdings` judges.
 KNOWN GAPS: without a consistency proof an anchor is compared with a checkpoint of the same size only
-(`logged`); without witnesses the operator could show others another log, which `Verified.cautions` says.
+(`logged`); without witnesses the operator could show others another log, which `Verified.cautions` says. A
+host whose facts on record changed since it was handed out has another commitment: its receipt is refused.
 Sources: certificates.md, 12; FORMATS.md, "Outcome", "Bundle"; DESIGN.md, "What is claimed".
 """
 
@@ -321,8 +323,13 @@ def _open_allocation(bundle: Bundle, outcome: Logged[Outcome], root: TrustRoot) 
     allocation = open_logged(bundle, Document.ALLOCATION, bundle.allocation, Allocation, root)
     if allocation.digest != named:
         raise Untrusted(Code.SUBJECT_MISMATCH, "the outcome names another allocation receipt")
-    if allocation.predicate.tenancy_ref != outcome.predicate.custody.tenancy_ref:
+    said, receipt = outcome.predicate, allocation.predicate
+    if receipt.tenancy_ref != said.custody.tenancy_ref:
         raise Untrusted(Code.SUBJECT_MISMATCH, "the allocation receipt is another tenancy's")
+    if receipt.host_commitment != said.host_commitment:
+        raise Untrusted(Code.SUBJECT_MISMATCH, "the allocation receipt is of another host")
+    if said.medium.commitment not in {medium.commitment for medium in receipt.media}:
+        raise Untrusted(Code.SUBJECT_MISMATCH, "the allocation receipt does not list this medium")
     return allocation
 
 

@@ -630,6 +630,22 @@ def test_the_allocation_receipt_of_another_tenancy_is_refused(story: Story, tool
     refused(allotted(story, tools, tenancy_ref="00" * 32), Code.SUBJECT_MISMATCH, "another tenancy")
 
 
+def test_the_allocation_receipt_of_another_host_is_refused(story: Story, tools: dict[str, Any]) -> None:
+    refused(allotted(story, tools, host_commitment="dd" * 32), Code.SUBJECT_MISMATCH, "another host")
+
+
+def test_an_allocation_receipt_of_other_drives_is_refused(story: Story, tools: dict[str, Any]) -> None:
+    honest = tools["make_allocation"]().model_dump(mode="json")["media"]
+    others = [{**honest[0], "commitment": "ee" * 32}]
+    refused(allotted(story, tools, media=others), Code.SUBJECT_MISMATCH, "does not list this medium")
+
+
+def test_an_allocation_receipt_may_list_more_drives_than_this(story: Story, tools: dict[str, Any]) -> None:
+    honest = tools["make_allocation"]().model_dump(mode="json")["media"]
+    both = [{**honest[0], "commitment": "ee" * 32}, *honest]
+    assert "allocation" in {check.name for check in verified(allotted(story, tools, media=both)).checks}
+
+
 # --- 10: one log ---
 
 

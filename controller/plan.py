@@ -25,7 +25,7 @@ from certificate.messages import DriveReport, InventoryAnswer
 from certificate.statements.medium import MIN_HOST_FACTS, Host, HostFact
 from certificate.statements.plan import Plan, PlannedLayer, PlannedMedium
 from certificate.statements.statement import NOT_OBSERVED
-from certificate.statements.validation import ValidationTable
+from certificate.statements.validation import DataClassRule, ValidationTable
 from certificate.statements.vocabulary import Attachment, HostFactKind, LayerKind, ResidueName, Transport
 from controller.errors import Code
 
@@ -141,8 +141,10 @@ def make_plan(
     table_digest: str,
     policy_digest: str,
 ) -> Plan:
-    """The plan that people or a rule approve. Raises Refused: DRIVES_UNKNOWN, DRIVES_DIFFER,
-    NO_VALIDATION_RULE, or the selection's own refusal for the first drive that no technique of the floor
+    """The plan that people or a rule approve.
+
+    Raises Refused: DRIVES_UNKNOWN, DRIVES_DIFFER, NO_VALIDATION_RULE, ANSWER_INVALID for a drive in words
+    that no plan has, or the selection's own refusal for the first drive that no technique of the floor
     reaches.
     """
     rule = table.rule(host.data_class)
@@ -159,23 +161,7 @@ def make_plan(
         raise Refused(Code.DRIVES_DIFFER, "; ".join((counts, *differences(inventory, host))))
     media = []
     for drive in sorted(host.drives, key=lambda drive: drive.commitment):
-        report = reports[drive.serial]
-        capabilities = selection.capabilities(report)
-        media.append(
-            PlannedMedium(
-                commitment=drive.commitment,
-                transport=Transport(report.transport),
-                attachment=Attachment(report.attachment),
-                kind=selection.media_kind(capabilities),
-                capacity_bytes=report.capacity_bytes,
-                firmware=_word(report),
-                techniques=selection.select(capabilities, rule.floor, overwrite=rule.overwrite),
-                layers=tuple(
-                    PlannedLayer(kind=LayerKind(each.kind), nsid=each.nsid, offset_bytes=each.offset_bytes)
-                    for each in report.layers
-                ),
-            )
-        )
+        media.append(_planned(drive, reports[drive.serial], rule))
     return Plan(
         schema_version=1,
         deprovision=deprovision,
@@ -191,6 +177,28 @@ def make_plan(
         validation_digest=table_digest,
         policy_digest=policy_digest,
     )
+
+
+def _planned(drive: KnownDrive, report: DriveReport, rule: DataClassRule) -> PlannedMedium:
+    """The drive as its own words describe it; the agent that passed them on may be anybody's."""
+    capabilities = selection.capabilities(report)
+    try:
+        return PlannedMedium(
+            commitment=drive.commitment,
+            transport=Transport(report.transport),
+            attachment=Attachment(report.attachment),
+            kind=selection.media_kind(capabilities),
+            capacity_bytes=report.capacity_bytes,
+            firmware=_word(report),
+            techniques=selection.select(capabilities, rule.floor, overwrite=rule.overwrite),
+            layers=tuple(
+                PlannedLayer(kind=LayerKind(each.kind), nsid=each.nsid, offset_bytes=each.offset_bytes)
+                for each in report.layers
+            ),
+        )
+    except ValueError:
+        reason = f"{_drive_words(drive)} is described in words that no plan has"
+        raise Refused(Code.ANSWER_INVALID, reason) from None
 
 
 def _word(report: DriveReport) -> str:

@@ -112,6 +112,8 @@ def agent_status(program: Program, host: Host, order: StoredOrder, *, finalise: 
             said = channel.ask(AskStatus(token=order.token, finalise=finalise))
         if not isinstance(said, StatusAnswer) or (said.token, said.boot_id) != (order.token, order.boot_id):
             raise Refused(Code.ANSWER_INVALID, "the agent spoke of another token or boot")
+        if said.state not in set(TokenState):
+            raise Refused(Code.ANSWER_INVALID, f"no token is in a state {said.state[:20]!r}")
         state = TokenState(said.state)
         if finalise and said.absence is not None:
             return _final_absence(program, order, said.absence.encode(), state)

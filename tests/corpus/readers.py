@@ -31,7 +31,7 @@ from certificate import annex, delivery, messages, strict_json, trust
 from certificate.assurance import judge
 from certificate.bundle import Bundle
 from certificate.delivery import Delivery
-from certificate.errors import Refused
+from certificate.errors import Code, Malformed, Refused
 from certificate.log import entry as log_entry
 from certificate.log import note as log_note
 from certificate.log import proof as log_proof
@@ -54,6 +54,7 @@ from certificate.statements import (
 from certificate.statements import statement as statements
 from certificate.trust import TrustRoot
 from certificate.verify import verify
+from controller import plan
 from controller.api.webhook import WebhookDoor
 from controller.channels import dialogue
 from controller.channels.lines import Deadline, LineReader
@@ -84,6 +85,10 @@ STATEMENTS: dict[str, type[Predicate]] = {
         Withdrawal,
     )
 }
+
+
+#: Of the host whose inventory is planned: any three.
+HOST_FACTS = (("board_serial", "BO-4711"), ("chassis_serial", "CH-4711"), ("nic_macs", "3c:ec:ef:00:00:01"))
 
 
 @dataclass(frozen=True)
@@ -189,6 +194,29 @@ def _answer_stream(data: bytes, _: Under) -> Any:
     return answer
 
 
+def _planned_inventory(data: bytes, _: Under) -> Any:
+    """What the controller plans for a host whose drives are those that the agent tells of."""
+    answer = messages.read_answer(data)
+    if not isinstance(answer, messages.InventoryAnswer):
+        raise Malformed(Code.LINE_INVALID, f"{answer.name} is no inventory")
+    salt = documents.MEDIUM_SALT
+    serials = list(dict.fromkeys(drive.serial for drive in answer.drives))
+    return plan.make_plan(
+        deprovision=documents.DEPROVISION,
+        tenancy_ref=documents.digest_of("tenancy"),
+        host=plan.KnownHost(
+            salt=documents.HOST_SALT,
+            facts=HOST_FACTS,
+            drives=tuple(plan.KnownDrive(serial=serial, salt=salt) for serial in serials),
+            data_class="default",
+        ),
+        inventory=answer,
+        table=documents.build_table(),
+        table_digest=documents.digest_of("table"),
+        policy_digest=documents.digest_of("policy"),
+    )
+
+
 def _journal(data: bytes, _: Under) -> Any:
     with _file(data, "journal.jsonl") as path:
         return journal.read(path)
@@ -259,6 +287,7 @@ READERS: dict[str, Reader] = {
     "request_stream": _request_stream,
     "answer_line": lambda data, _: messages.read_answer(data),
     "answer_stream": _answer_stream,
+    "planned_inventory": _planned_inventory,
     "journal": _journal,
     "boot_record": _boot_record,
     "host_facts": _host_facts,

@@ -21,7 +21,7 @@ from random import Random
 from tests.fuzz.mutation import Mutation
 from tests.fuzz.targets import Target
 
-#: Of processor time, for one input of at most `mutation.MAX_BYTES`: a hundred times what an honest one takes.
+#: Of processor time, for one input of at most `mutation.MAX_BYTES`: a hundred times an honest one.
 MAX_SECONDS = 5.0
 #: How many starts are kept; the corpus' own stay.
 MAX_STARTS = 4000

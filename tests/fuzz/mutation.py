@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Any
 
 #: What a mutated input may have at most: beyond the usual size of each document, far below each limit.
-MAX_BYTES = 400_000
+MAX_BYTES = 200_000
 
 
 class Pairs(list[Any]):
@@ -168,7 +168,7 @@ class Mutation:
 
     def _repeat(self, container: Any, index: int, _: Any) -> None:
         """The same member again: once is a duplicate key, often is a flood."""
-        count = self.random.choice((1, 1, 1, 2, 17, 200, 1000))
+        count = self.random.choice((1, 1, 1, 1, 1, 2, 2, 17, 17, 200, 1000))
         member = container[index]
         at_most = max(
             1, MAX_BYTES // max(1, len(write(member if not isinstance(container, Pairs) else member[1])))
@@ -177,7 +177,7 @@ class Mutation:
 
     def _wrap(self, container: Any, index: int, _: Any) -> None:
         value = _get(container, index)
-        for _ in range(self.random.choice((1, 1, 40, 1500))):
+        for _ in range(self.random.choice((1, 1, 1, 1, 40, 1500))):
             value = [value] if self.random.random() < 0.5 else Pairs([["a", value]])
         _put(container, index, value)
 

@@ -156,7 +156,15 @@ def _changed(envelope_text: str, change: Callable[[Fields], None]) -> str:
     """The statement inside, changed and signed again."""
     statement = json.loads(_payload(envelope_text))
     change(statement["predicate"])
-    return _signed(json.dumps(statement).encode())
+    return _signed(_written(statement))
+
+
+def _written(statement: Fields) -> bytes:
+    """As the programs write it, so that what was not changed keeps its digest; any JSON where they could not."""
+    try:
+        return rfc8785.dumps(statement)
+    except rfc8785.CanonicalizationError:
+        return json.dumps(statement).encode()
 
 
 def _plan_again(order: Fields) -> None:
@@ -240,7 +248,7 @@ def _outcome(fields: Fields, order_digest: str) -> str:
     claim = _claim(fields, entry["medium"]["commitment"])
     if claim is not None:
         said["claim"] = claim
-    return _signed(json.dumps(statement).encode())
+    return _signed(_written(statement))
 
 
 def _claim(fields: Fields, medium: str) -> Fields | None:

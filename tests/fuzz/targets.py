@@ -109,6 +109,8 @@ def _only_what_was_seen(value: object, _data: bytes) -> None:
         raise Broken("erased, and something that an erasure needs was not seen")
 
 
+#: Of how many lines the bodies are read: all are read alike.
+BODIES_READ = 20
 #: What the lines of a journal may carry.
 _BODIES = tuple(
     kind
@@ -121,7 +123,7 @@ def _bodies(value: object, _data: bytes) -> None:
     """A journal that is read is attached to: the bodies of its lines are read next."""
     if not isinstance(value, Journal):
         raise Broken("a journal is read as something else")
-    for line in value.lines:
+    for line in value.lines[:BODIES_READ]:
         for kind in _BODIES:
             try:
                 read_body(line, kind)
@@ -146,6 +148,7 @@ ALL = (
     Target(name="policy", kinds=("policy",)),
     Target(name="policy_draft", kinds=("policy_draft",)),
     Target(name="annex", kinds=("annex",)),
+    Target(name="inventory", kinds=("planned_inventory",)),
     Target(name="request", kinds=("request_line", "request_stream")),
     Target(name="answer", kinds=("answer_line", "answer_stream")),
     Target(name="journal", kinds=("journal",), repair=repair.tried(repair.journal), keeps=_bodies),

@@ -17,7 +17,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-#: Of address space: an input of 400 kB must not take a gigabyte.
+#: Of address space: an input of 200 kB must not take a gigabyte.
 MAX_MEMORY_BYTES = 2 << 30
 #: A folder in memory for the readers of files.
 MEMORY_FOLDER = Path("/dev/shm")
@@ -97,7 +97,7 @@ def _with_atheris(arguments: argparse.Namespace) -> int:
             (Path(folder) / f"{number:04}").write_bytes(data)
         options = [
             f"-seed={arguments.seed}",
-            "-max_len=400000",
+            "-max_len=200000",
             "-len_control=0",
             "-rss_limit_mb=2048",
             "-timeout=120",

@@ -35,6 +35,7 @@ LINE = "LINE_INVALID"
 def cases() -> Iterator[Case]:
     yield from _requests()
     yield from _answers()
+    yield from _inventories()
     yield from _files()
 
 
@@ -199,6 +200,91 @@ def _answers() -> Iterator[Case]:
         if name in ("duplicate_key", "float", "huge_number", "deep", "lone_surrogate", "not_utf8"):
             yield _case(kind, name, code, sentence, data)
     yield from _answer_streams(answer, refusal)
+
+
+def _inventories() -> Iterator[Case]:
+    kind = "planned_inventory"
+    drive = {
+        "transport": "nvme",
+        "attachment": "internal",
+        "device_class": "physical",
+        "manufacturer": "Samsung",
+        "model": "SAMSUNG MZQL23T8HCLS-00A07",
+        "firmware": "GDC5902Q",
+        "serial": "S64GNE0R500123",
+        "capacity_bytes": documents.CAPACITY_BYTES,
+        "unallocated_capacity_bytes": 0,
+        "is_write_protected": False,
+        "namespaces": [
+            {
+                "nsid": 1,
+                "capacity_bytes": documents.CAPACITY_BYTES,
+                "logical_block_bytes": 512,
+                "is_attached": True,
+            }
+        ],
+        "capabilities": [
+            {"field": "SANICAP", "raw": "03000000"},
+            {"field": "OACS", "raw": "1e00"},
+            {"field": "FNA", "raw": "04"},
+        ],
+        "layers": [],
+        "stack": [],
+        "status_log": documents.STATUS_BEFORE.hex(),
+        "refused": None,
+    }
+    answer = {
+        "line": "inventory_answer",
+        "boot_id": documents.BOOT_ID,
+        "host_facts": [],
+        "drives": [drive],
+        "residue": [],
+    }
+    layer = {
+        "kind": "luks2",
+        "nsid": 1,
+        "offset_bytes": 1 << 20,
+        "area_bytes": 16 << 20,
+        "header_copies": 2,
+        "key_slots": 1,
+        "tokens": 0,
+        "is_detached": False,
+    }
+    yield _valid(
+        kind, "inventory", "The drives of a host, from which a plan is made.", json.dumps(answer).encode()
+    )
+    invalid, unavailable = "ANSWER_INVALID", "TECHNIQUE_UNAVAILABLE"
+    rows: tuple[tuple[str, str, str, dict[str, Any]], ...] = (
+        ("transport_unknown", invalid, "A drive on a bus that nobody declared.", {"transport": "telepathy"}),
+        ("attachment_unknown", invalid, "Attached in a way that nobody declared.", {"attachment": "glued"}),
+        ("capacity_negative", invalid, "Fewer bytes than none.", {"capacity_bytes": -1}),
+        ("firmware_escape", invalid, "A firmware that clears the screen.", {"firmware": "\u001b[2J"}),
+        ("layer_unknown", invalid, "A layer of no known kind.", {"layers": [layer | {"kind": "bitlocker"}]}),
+        ("layer_nowhere", invalid, "A layer before the drive.", {"layers": [layer | {"offset_bytes": -1}]}),
+        ("layers_without_end", invalid, "Hundreds of layers.", {"layers": [layer] * 300}),
+        (
+            "word_short",
+            LINE,
+            "A capability word of one byte.",
+            {"capabilities": [{"field": "SANICAP", "raw": "03"}]},
+        ),
+        (
+            "word_no_hex",
+            LINE,
+            "A capability word that is no word.",
+            {"capabilities": [{"field": "OACS", "raw": "zzzz"}]},
+        ),
+        ("word_twice", LINE, "A capability word twice.", {"capabilities": drive["capabilities"] * 2}),
+        ("namespace_twice", LINE, "A namespace twice.", {"namespaces": drive["namespaces"] * 2}),
+        ("capable_of_nothing", unavailable, "A drive that can nothing.", {"capabilities": []}),
+    )
+    for name, code, sentence, change in rows:
+        yield _case(kind, name, code, sentence, answer | {"drives": [drive | change]})
+    yield _case(kind, "no_drives", "DRIVES_UNKNOWN", "A host without drives.", answer | {"drives": []})
+    yield _case(
+        kind, "serial_twice", "DRIVES_DIFFER", "Two drives of one serial.", answer | {"drives": [drive] * 2}
+    )
+    yield _case(kind, "no_inventory", LINE, "Another answer.", {"line": "accepted", "token": TOKEN})
 
 
 def _answer_streams(answer: bytes, refusal: bytes) -> Iterator[Case]:

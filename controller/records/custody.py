@@ -2,16 +2,20 @@
 
 Rules: no drive leaves or joins a host while an order for it may still act, or its papers are not finished;
 every tenancy that began on the host may have written to it, unless the host was released from that tenancy
-since: only a release means that all of its media were erased. A drive that a tenancy touched is an open
-exception until an accepted, logged outcome of the last of them says that this very medium was erased, or two
-operators attest that it was destroyed.
+since: only a release means that all of its media were erased. Whose data it may hold is asked anew at every
+reading, because a tenancy may be learnt after the drive left; what was registered then only adds to it. A
+drive that a tenancy touched is an open exception until an accepted, logged outcome of the last of them says
+that this very medium was erased, or two operators attest that it was destroyed; so is a drive of a host that
+may have been let, to nobody knows whom.
 
 A deprovision answers for every drive that left its host with its tenancy's data, and for every one that left
 while it ran, whoever's data was on it: the summary of its host names each of them once (decisions/0010).
+One about no tenancy answers for the drives that left before it and hold data of nobody knows whom, too.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
@@ -47,6 +51,8 @@ from controller.store.outcomes import StoredOutcome
 
 #: Signed, on its way, or not all of its papers signed.
 _IN_ORDER = frozenset({State.INTENDED, State.ERASING, State.VERIFIED, State.VALIDATED, State.CERTIFIED})
+#: What operators declare of a host that no customer had; any other may have been let before we learnt of it.
+_NEVER_LET = frozenset({Disposition.STOCK, Disposition.INTERNAL})
 
 
 class Standing(StrEnum):
@@ -54,10 +60,10 @@ class Standing(StrEnum):
 
     #: Two operators attest it (`store.destructions`).
     DESTROYED = "destroyed"
-    #: It left unerased, and nobody recorded what became of it.
+    #: It left unerased, or nobody knows whose data it holds, and nobody recorded what became of it.
     OPEN = "open"
     ERASED = "erased"
-    #: No tenancy is known to have touched it.
+    #: Its host was never let, or every tenancy of it was released before the drive left.
     UNTOUCHED = "untouched"
 
 
@@ -79,16 +85,33 @@ def _may_still_act(tx: Connection, row: Deprovision, now: datetime) -> bool:
 
 
 def touched_by(tx: Connection, host_id: HostId, *, now: datetime) -> tuple[TenancyId, ...]:
-    """Tenancies whose data may stand on the host's drives, oldest first."""
+    """Tenancies, of those known, whose data may have stood on the host's drives at `now`, oldest first."""
     return tuple(
         tenancy.id
         for tenancy in tenancies.of_host(tx, host_id)
-        if tenancy.starts_at <= now and not _is_emptied(tx, tenancy.id)
+        if tenancy.starts_at <= now and not _is_emptied(tx, tenancy.id, before=now)
     )
 
 
-def _is_emptied(tx: Connection, tenancy: TenancyId) -> bool:
-    return any(row.state is State.RELEASED for row in deprovisions.of_tenancy(tx, tenancy))
+def _is_emptied(tx: Connection, tenancy: TenancyId, *, before: datetime) -> bool:
+    """A release after the drive left erased what was in the host then, and not this drive."""
+    ended = deprovisions.of_tenancy(tx, tenancy)
+    return any(row.state is State.RELEASED and row.entered_at < before for row in ended)
+
+
+def attributed(tx: Connection, departure: Departure) -> Departure:
+    """The departure with every tenancy whose data may be on the drive, as far as is known now."""
+    host = departure.drive.host
+    touched = {*departure.tenancies, *touched_by(tx, host, now=departure.left_at)}
+    known = tuple(tenancy.id for tenancy in tenancies.of_host(tx, host) if tenancy.id in touched)
+    return replace(departure, tenancies=known)
+
+
+def _is_unattributed(tx: Connection, departure: Departure) -> bool:
+    """The host may have been let, and no tenancy is known that began before the drive left."""
+    host = hosts.load(tx, departure.drive.host)
+    began = any(tenancy.starts_at <= departure.left_at for tenancy in tenancies.of_host(tx, host.id))
+    return host.disposition not in _NEVER_LET and not began and not departure.tenancies
 
 
 def basis_of_a_find(tx: Connection, host_id: HostId) -> DriveBasis:
@@ -116,9 +139,12 @@ def standing(tx: Connection, departure: Departure) -> Standing:
     """What is known of this departure now."""
     if destructions.of_drive(tx, departure.drive.id) is not None:
         return Standing.DESTROYED
-    if not departure.tenancies:
+    if _is_unattributed(tx, departure):
+        return Standing.OPEN
+    touched = attributed(tx, departure).tenancies
+    if not touched:
         return Standing.UNTOUCHED
-    return Standing.ERASED if is_erased(tx, departure.drive, departure.tenancies) else Standing.OPEN
+    return Standing.ERASED if is_erased(tx, departure.drive, touched) else Standing.OPEN
 
 
 def departed(tx: Connection, row: Deprovision, *, besides: set[str]) -> tuple[Departed, ...]:
@@ -126,7 +152,7 @@ def departed(tx: Connection, row: Deprovision, *, besides: set[str]) -> tuple[De
     return tuple(
         _departed(tx, row, departure)
         for departure in departures.all_departures(tx)
-        if departure.drive.commitment not in besides and _answers_for(row, departure)
+        if departure.drive.commitment not in besides and _answers_for(tx, row, departure)
     )
 
 
@@ -135,17 +161,21 @@ def deprovision_of(tx: Connection, departure: Departure) -> Deprovision | None:
     answering = [
         row
         for row in deprovisions.of_host(tx, departure.drive.host)
-        if row.state is not State.CANCELLED and _answers_for(row, departure)
+        if row.state is not State.CANCELLED and _answers_for(tx, row, departure)
     ]
     return answering[-1] if answering else None
 
 
-def _answers_for(row: Deprovision, departure: Departure) -> bool:
+def _answers_for(tx: Connection, row: Deprovision, departure: Departure) -> bool:
     if departure.drive.host != row.host:
         return False
     has_ended = row.state.is_terminal and row.entered_at < departure.left_at
     left_meanwhile = row.created_at <= departure.left_at and not has_ended
-    return row.tenancy in departure.tenancies or left_meanwhile
+    if left_meanwhile:
+        return True
+    if row.tenancy is None:
+        return departure.left_at < row.created_at and _is_unattributed(tx, departure)
+    return row.tenancy in attributed(tx, departure).tenancies
 
 
 def _departed(tx: Connection, row: Deprovision, departure: Departure) -> Departed:
@@ -164,7 +194,7 @@ def _departed(tx: Connection, row: Deprovision, departure: Departure) -> Departe
 
 
 def _was_erased(tx: Connection, departure: Departure) -> bool:
-    return is_erased(tx, departure.drive, departure.tenancies)
+    return is_erased(tx, departure.drive, attributed(tx, departure).tenancies)
 
 
 def _entry(departure: Departure, became: WhatBecame, outcome: StoredOutcome | None, claim: Claim) -> Departed:

@@ -350,6 +350,14 @@ def test_after_the_second_attempt_exactly_one_file_is_a_certificate(
     assert stranger(home_copy) in {1, 3}
 
 
+def test_a_drive_that_left_before_its_tenancy_was_learnt_stands_open_in_the_summary(pair: Pair) -> None:
+    pair.taken_out()
+    pair.is_pulled()
+    pair.ends()
+    pair.world.run()
+    require_one_certificate_and_one_open_exception(pair)
+
+
 # --- destroyed ----------------------------------------------------------------------------------------------
 
 
@@ -470,7 +478,7 @@ def test_the_register_tells_where_each_is_and_how_old(pair: Pair) -> None:
     pair.world._skip_to(pair.world.now() + timedelta(days=3))
     with pair.program.store.snapshot() as tx:
         (line,) = register(tx, pair.program).media
-    assert (line.standing, line.place, line.destruction) == ("untouched", "safe 2", None)
+    assert (line.standing, line.place, line.destruction) == ("open", "safe 2", None), "rented, to whom?"
     assert line.age_seconds >= 3 * 86400
     pair.destroyed()
     with pair.program.store.snapshot() as tx:

@@ -45,7 +45,7 @@ def test_a_drive_goes_out_by_two_keys_and_its_age_is_told(out: list[Any], home: 
     assert "SABOTAGE1" in first.err
     assert "it stands in the register of media" in first.err
     listed = expunge("media", "list", *home)
-    assert "UNTOUCHED: SABOTAGE1" in listed.out
+    assert "OPEN: SABOTAGE1" in listed.out, "the host is rented, and nobody knows to whom"
     assert ", 0 days ago" in listed.out
     assert "in its place" not in listed.out
 

@@ -29,7 +29,7 @@ from controller.home import FOLDER_MODE, sync_folder, write_durably
 MAX_HINT_BYTES = 65_536
 #: A file still under its writer's private name after this belongs to a writer that died.
 ABANDONED_AFTER = timedelta(minutes=10)
-_NAME = re.compile(r"^[0-9]{8}T[0-9]{12}Z-[0-9a-f]{32}\.hint\.json$")
+_NAME = re.compile(r"[0-9]{8}T[0-9]{12}Z-[0-9a-f]{32}\.hint\.json")
 
 #: A subscription as the source itself names it.
 SubscriptionText = Annotated[str, StringConstraints(pattern=r"^[\x21-\x7e]([\x20-\x7e]{0,198}[\x21-\x7e])?$")]
@@ -146,7 +146,7 @@ class Spool:
 
 def _read(path: Path) -> Hint:
     """Raises Malformed for anything but a hint that `write` wrote."""
-    if not _NAME.match(path.name):
+    if not _NAME.fullmatch(path.name):
         raise Malformed(CertificateCode.MALFORMED, f"{path.name!r} is not the name of a hint")
     if not stat.S_ISREG(path.lstat().st_mode):
         raise Malformed(CertificateCode.MALFORMED, f"{path.name} is not a plain file")

@@ -39,7 +39,7 @@ MAX_SUBSCRIPTION_CHARACTERS = 255
 #: Standard Webhooks, "Signature scheme".
 MIN_SECRET_BYTES, MAX_SECRET_BYTES = 24, 64
 _SOURCE = re.compile(r"[a-z0-9-]{1,40}")
-_EVENT_ID = re.compile(r"^[\x21-\x7e]{1,128}$")
+_EVENT_ID = re.compile(r"[\x21-\x7e]{1,128}")
 
 logger = structlog.get_logger(__name__)
 
@@ -90,7 +90,7 @@ class WebhookDoor:
         """
         event_id = headers.get("webhook-id", "")
         self._verify(body, headers)
-        if not _EVENT_ID.match(event_id):
+        if not _EVENT_ID.fullmatch(event_id):
             raise Refused(Code.WEBHOOK_MALFORMED, "webhook-id is not 1 to 128 printable characters")
         return _event(event_id, body)
 

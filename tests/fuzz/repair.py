@@ -160,7 +160,7 @@ def _changed(envelope_text: str, change: Callable[[Fields], None]) -> str:
 
 
 def _written(statement: Fields) -> bytes:
-    """As the programs write it, so that what was not changed keeps its digest; any JSON where they could not."""
+    """As the programs write it, so that what was not changed keeps its digest."""
     try:
         return rfc8785.dumps(statement)
     except rfc8785.CanonicalizationError:

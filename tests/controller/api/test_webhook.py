@@ -303,3 +303,12 @@ def test_an_event_id_that_tells_something_else_the_second_time_is_a_conflict() -
         answer = Door(client=client, store=Store()).signed(ENDED)
     assert answer.status_code == 409
     assert answer.json()["code"] == "ALREADY_STORED"
+
+
+def test_an_event_id_that_ends_in_a_line_feed_is_refused_by_the_door_itself() -> None:
+    """No HTTP server passes such a header on; the door does not rely on that."""
+    body = json.dumps(ENDED).encode()
+    headers = signature(body, event_id="msg_1\n")
+    with pytest.raises(Refused) as refused:
+        WebhookDoor(source="whmcs", secret=SECRET).read(body, headers)
+    assert refused.value.code is Code.WEBHOOK_MALFORMED

@@ -10,6 +10,9 @@ Rules this module holds (DESIGN, "One deprovision" and rule 4); it is pure:
 - `reprobe` asks about an order that was dispatched, and issues nothing. `retry` begins a new attempt.
   `restore` is open only if no order of any attempt was dispatched, or each dispatched one was answered by a
   final `absent`. `destroy` and `close` leave the host out of service.
+- One summary a deprovision (decisions/0011): `retry` is not open once its bytes are fixed. Where every medium
+  is erased and accepted and no drive left or joined since, `reprobe` leads back to `validated` instead, where
+  papers and bundles are looked at again before anything is released.
 - A customer who came back since the deprovision was created is never wiped under it: `retry` is not open.
 - While the store is frozen or older than its anchor nothing leads out.
 """
@@ -28,7 +31,7 @@ from controller.facts import CommandFacts, Effect, Exit, Facts
 from controller.guards import GUARDS_TO_CONCLUDE, failing
 from controller.pace import refuse, wait
 from controller.states import State
-from controller.verdicts import accepted_by_a_person
+from controller.verdicts import accepted_by_a_person, objections
 from controller.way_back import CALLED_BACK, give_back, has_returned, may_have_begun
 
 #: Physical destruction is attested by two; whatever else leads out destroys nothing by itself. A batch is
@@ -106,14 +109,19 @@ def require_exit(facts: Facts, now: datetime, command: CommandFacts) -> None:
         raise Refused(Code.EXIT_NOT_OPEN, "an order was dispatched, and no final absent answered it")
     if command.exit is Exit.RETRY and facts.came_back_at is not None:
         raise Refused(Code.EXIT_NOT_OPEN, f"the customer came back, as we saw at {facts.came_back_at}")
-    if command.exit is Exit.REPROBE and not _can_be_asked_about(facts):
-        raise Refused(Code.EXIT_NOT_OPEN, "there is no dispatched order whose end is not known")
+    if command.exit is Exit.RETRY and facts.has_summary:
+        raise Refused(Code.EXIT_NOT_OPEN, "the host's one summary is made; reprobe, or close and begin anew")
+    if command.exit is Exit.REPROBE and not (_can_be_asked_about(facts) or _stands_accepted(facts)):
+        raise Refused(
+            Code.EXIT_NOT_OPEN,
+            "no dispatched order's end is unknown, nor do accepted verdicts on the drives of now stand",
+        )
 
 
 def _carried_out(facts: Facts, now: datetime, command: CommandFacts) -> Decision:
     match command.exit:
         case Exit.REPROBE:
-            to = State.ERASING
+            to = State.VALIDATED if _stands_accepted(facts) else State.ERASING
         case Exit.RETRY:
             to = State.SCHEDULED
         case Exit.RESTORE:
@@ -151,6 +159,16 @@ def _can_be_asked_about(facts: Facts) -> bool:
     order = facts.order
     is_open = order is not None and order.dispatched_at is not None and not order.is_absent_final
     return is_open and not facts.is_evidence_in
+
+
+def _stands_accepted(facts: Facts) -> bool:
+    """What failed was only the papers or the way back into service. A drive that left takes the inventory
+    with it, and one that joined the plan.
+    """
+    order = facts.order
+    is_sent = order is not None and order.dispatched_at is not None and not order.is_absent_final
+    is_same_set = facts.inventory is not None and facts.plan is not None
+    return is_sent and facts.is_evidence_in and is_same_set and not objections(facts)
 
 
 def _waiting(command: CommandFacts | None) -> str:

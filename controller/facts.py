@@ -370,8 +370,11 @@ class Facts:
     #: By somebody who counts now; None where nobody accepted, or somebody rejected.
     acceptance: AcceptanceFacts | None
     are_outcomes_logged: bool
+    #: The bytes of a summary are fixed, in whichever attempt: there is one a deprovision (decisions/0011).
+    has_summary: bool
+    #: The summary names this attempt's order, and is logged.
     is_summary_logged: bool
-    #: `verify()` accepts the bundle under the provider's own policy.
+    #: `verify()` accepts this attempt's bundles under the provider's own policy.
     does_bundle_verify: bool
     #: Holds whose scope covers this deprovision.
     holds: tuple[HoldFacts, ...]

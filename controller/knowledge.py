@@ -4,7 +4,8 @@ added.
 Rules: an observation is handed on as it was asked and answered; a contrary answer of a subscription is a
 change of its tenancy at the instant it was stored; an inventory is compared with the record, and a drive that
 no technique of the floor reaches counts as refused; caps are counted in the transaction that would use them
-up. Whether any of it suffices, the guards say.
+up; a summary, and that its bundles verify, counts for the attempt whose order it names. Whether any of it
+suffices, the guards say.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from certificate.statements.vocabulary import Result, ValidationDecision
 from controller import case as cases
 from controller import endings, limits
 from controller.case import Case
+from controller.effects.certify import names_order
 from controller.effects.make_plan import inventory_line
 from controller.facts import (
     AcceptanceFacts,
@@ -96,6 +98,9 @@ def facts_of(
     acceptance = _acceptance(tx, program, seen, now=now)
     verdicts = () if order is None else _verdicts(tx, order, acceptance)
     summary = outcomes.summary_of(tx, case.id)
+    is_of_this_attempt = (
+        summary is not None and order is not None and names_order(summary, order.payload_digest)
+    )
     return Facts(
         deprovision=case.id,
         host=case.host.id,
@@ -138,8 +143,10 @@ def facts_of(
         if acceptance is None
         else AcceptanceFacts(keyid=acceptance.keyid, accepted_at=acceptance.accepted_at),
         are_outcomes_logged=_are_outcomes_logged(tx, case, verdicts),
-        is_summary_logged=summary is not None and _is_logged(tx, summary.log_seq),
+        has_summary=summary is not None,
+        is_summary_logged=summary is not None and is_of_this_attempt and _is_logged(tx, summary.log_seq),
         does_bundle_verify=summary is not None
+        and is_of_this_attempt
         and summary.verified_under == program.documents.policy.digest(),
         holds=tuple(
             HoldFacts(author=stop.author, matter=stop.matter, review_at=stop.review_at)

@@ -143,7 +143,7 @@ TRANSITIONS: tuple[Transition, ...] = (
     Transition(
         old=State.NEEDS_OPERATOR,
         new=State.VALIDATED,
-        when="`validate`: a person accepted what the signed table escalates",
+        when="`validate`: a person accepted what the signed table escalates; or `reprobe`: all was accepted",
         is_command=True,
     ),
     Transition(

@@ -188,6 +188,7 @@ class Story:
             verdicts=(self.verdict(),) if is_past[State.VERIFIED] else (),
             acceptance=None,
             are_outcomes_logged=is_past[State.VALIDATED],
+            has_summary=is_past[State.VALIDATED],
             is_summary_logged=is_past[State.VALIDATED],
             does_bundle_verify=is_past[State.VALIDATED],
             holds=(),

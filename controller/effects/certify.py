@@ -3,8 +3,9 @@
 Rules: bytes are fixed first (draft), signed outside, logged once; repeating continues where it stopped. An
 outcome that does not say `erased` is signed and logged as well, on the way to a person; one that says it only
 when it is accepted (FORMATS.md, "Outcome"), so an escalated one waits for its person. A summary is made only
-when every medium is accepted. The files that a stranger is given are also written into the home. Nothing is
-released before `verify()` passes for every bundle under the provider's own policy.
+when every medium is accepted, and in the present attempt; it is one a deprovision, and that of another order
+is never signed (decisions/0011). The files that a stranger is given are also written into the home. Nothing
+is released before `verify()` passes for every bundle under the provider's own policy.
 """
 
 from __future__ import annotations
@@ -15,7 +16,10 @@ from sqlalchemy import Connection
 
 from certificate import envelope as dsse
 from certificate.envelope import Envelope
+from certificate.errors import Code, Untrusted
 from certificate.identifiers import OutcomeId
+from certificate.statements import Summary
+from certificate.statements import statement as statements
 from certificate.statements.order import Anchor
 from certificate.statements.outcome import Custody
 from certificate.statements.vocabulary import Result
@@ -25,17 +29,20 @@ from controller.bundles import assemble
 from controller.case import Case
 from controller.certify import Verdict
 from controller.effects.judge import Record, record_of
+from controller.errors import LostRace
 from controller.home import write_durably
 from controller.intent import anchor
 from controller.program import NONCE_BYTES, Program
 from controller.records import custody
-from controller.store import orders, outcomes
+from controller.store import deprovisions, orders, outcomes
 from controller.store.orders import FinalAnswer
-from controller.store.outcomes import StoredOutcome
+from controller.store.outcomes import StoredOutcome, StoredSummary
 
 
 def perform(program: Program, case: Case) -> None:
-    """Raises Refused where a document cannot be made or a bundle does not verify."""
+    """Raises Refused where a document cannot be made or a bundle does not verify, LostRace where another
+    attempt began meanwhile.
+    """
     destroying.issue_due(program)
     record = record_of(program, case)
     issued = tuple(_outcome(program, case, record, verdict) for verdict in record.verdicts if verdict.is_due)
@@ -113,7 +120,10 @@ def _outcome(program: Program, case: Case, record: Record, verdict: Verdict) -> 
 
 def _summary(program: Program, case: Case, record: Record, issued: tuple[StoredOutcome, ...]) -> None:
     with program.store.transaction() as tx:
+        _require_present(tx, case)
         stored = outcomes.summary_of(tx, case.id)
+        if stored is not None and not names_order(stored, record.order_digest):
+            raise Untrusted(Code.SUBJECT_MISMATCH, "the stored summary is of another attempt's order")
         if stored is None:
             statement = certify.make_summary(
                 issue=_issue(program, 0, anchor(tx, program)),
@@ -133,6 +143,17 @@ def _summary(program: Program, case: Case, record: Record, issued: tuple[StoredO
     envelope = _signed(program, stored.payload)
     with program.store.transaction() as tx:
         outcomes.issue_summary(tx, case.id, envelope=envelope, now=program.clock())
+
+
+def names_order(stored: StoredSummary, order_digest: str) -> bool:
+    """Whether the summary rests on the order with this SHA-256 of its payload."""
+    return order_digest in statements.read(stored.payload, Summary).predicate.order_digests
+
+
+def _require_present(tx: Connection, case: Case) -> None:
+    row = case.deprovision
+    if deprovisions.load(tx, case.id).attempt != row.attempt:
+        raise LostRace(case.id, row.state, row.fence)
 
 
 def _signed(program: Program, payload: bytes) -> Envelope:

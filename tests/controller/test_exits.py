@@ -10,7 +10,7 @@ import pytest
 
 from certificate.messages import TokenState
 from certificate.statements.statement import Seen
-from certificate.statements.vocabulary import Trigger
+from certificate.statements.vocabulary import Trigger, ValidationDecision
 from controller.attention import ways_out
 from controller.deadlines import ACKNOWLEDGEMENT_LIFE, DRIFT
 from controller.decision import Move, Refuse, Wait
@@ -140,6 +140,57 @@ def test_after_reprobe_nothing_is_acknowledged_any_more(story: Any) -> None:
             step=f"start:{story.MEDIUM}:nvme_sanitize_crypto",
             is_irreversible=True,
         )
+
+
+# --- the papers or the way back failed, and nothing else (decisions/0011) -----------------------------------
+
+
+def accepted(story: Any, **changes: Any) -> Any:
+    """Every medium is erased and accepted, outcomes and summary are logged; the quarantine was not undone."""
+    known = {
+        "is_evidence_in": True,
+        "verdicts": (story.verdict(),),
+        "are_outcomes_logged": True,
+        "has_summary": True,
+        "is_summary_logged": True,
+        "does_bundle_verify": True,
+    }
+    return lost(story, **(known | changes))
+
+
+def test_once_a_summary_is_made_no_other_attempt_begins(story: Any) -> None:
+    decision = decide(accepted(story, command=command(story, Exit.RETRY)), story.T0)
+    assert isinstance(decision, Wait)
+    assert "EXIT_NOT_OPEN: the host's one summary is made" in decision.reason
+
+
+@pytest.mark.parametrize("changes", [{}, {"is_summary_logged": False}, {"does_bundle_verify": False}])
+def test_reprobe_leads_what_is_accepted_back_to_where_papers_are_looked_at_again(
+    story: Any, changes: dict[str, Any]
+) -> None:
+    facts = accepted(story, command=command(story, Exit.REPROBE), **changes)
+    decision = decide(facts, story.T0)
+    assert isinstance(decision, Move)
+    assert (decision.to, decision.is_command, decision.effect) == (State.VALIDATED, True, None)
+    assert may_move(State.NEEDS_OPERATOR, State.VALIDATED, is_command=True)
+    again = decide(replace(facts, state=State.VALIDATED, command=None), story.T0)
+    assert isinstance(again, Wait) if changes else again.to is State.CERTIFIED
+
+
+@pytest.mark.parametrize("changed", ["a drive left", "a drive joined", "no verdict", "not accepted"])
+def test_reprobe_leads_nowhere_where_the_verdicts_are_not_of_the_drives_of_now(
+    story: Any, changed: str
+) -> None:
+    changes = {
+        "a drive left": {"inventory": None},
+        "a drive joined": {"plan": None},
+        "no verdict": {"verdicts": (), "is_table_kept": False, "are_outcomes_logged": True},
+        "not accepted": {"verdicts": (story.verdict(decision=ValidationDecision.ESCALATE),)},
+    }[changed]
+    facts = accepted(story, command=command(story, Exit.REPROBE), **changes)
+    decision = decide(facts, story.T0)
+    assert isinstance(decision, Wait)
+    assert "EXIT_NOT_OPEN" in decision.reason
 
 
 # --- a customer who came back -------------------------------------------------------------------------------

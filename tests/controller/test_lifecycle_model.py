@@ -212,6 +212,22 @@ def test_an_undisturbed_world_releases_the_host(ended_world: Any) -> None:
     assert not world.machine.is_cut
 
 
+def test_a_switch_that_was_mended_after_the_deadline_leads_back_by_reprobe_and_not_by_retry(
+    ended_world: Any,
+) -> None:
+    world = until(ended_world(), State.CERTIFIED)
+    world.tick(timedelta(hours=5))
+    world.advance(0)
+    assert world.stored.state is State.NEEDS_OPERATOR
+    world.command(Exit.RETRY, 1)
+    for _ in range(20):
+        world.work(0)
+    assert (world.stored.state, world.stored.attempt) == (State.NEEDS_OPERATOR, 1)
+    world.command(Exit.REPROBE, 1)
+    until(world, State.RELEASED)
+    assert len(world.record.dispatched) == 1
+
+
 @pytest.mark.parametrize("state", [state for state in State if state.is_reversible])
 @pytest.mark.parametrize("is_hinted", [True, False])
 def test_a_renewal_in_each_state_before_dispatch_cancels_also_without_its_hint(

@@ -87,8 +87,9 @@ def facts_of(world: World) -> Facts:
         verdicts=_verdicts(here),
         acceptance=None,
         are_outcomes_logged=here.is_certified,
-        is_summary_logged=here.is_certified and here.is_erased,
-        does_bundle_verify=here.is_certified and here.is_erased,
+        has_summary=here.summary_token is not None,
+        is_summary_logged=order is not None and here.summary_token == order.token,
+        does_bundle_verify=order is not None and here.summary_token == order.token,
         holds=(HoldFacts(author="counsel", matter="case 7", review_at=here.created_at + 9 * DAY),)
         if here.is_held
         else (),

@@ -289,6 +289,7 @@ def only_an_erased_host_is_released(world: World) -> None:
     assert here.order is not None
     assert here.is_certified
     assert here.order.token in world.machine.erased, "a drive that was not erased is released"
+    assert here.summary_token == here.order.token, "the summary is of another attempt"
 
 
 # --- rule 7 -------------------------------------------------------------------------------------------------

@@ -105,6 +105,8 @@ class Stored:
     is_judged: bool = False
     is_erased: bool = False
     is_certified: bool = False
+    #: Token of the order that the one summary of this deprovision names.
+    summary_token: str | None = None
     are_notices_settled: bool = False
     is_held: bool = False
     is_frozen: bool = False

@@ -262,6 +262,8 @@ class World(Kept):
                 here.is_erased = here.order is not None and here.order.token in machine.erased
             case Effect.CERTIFY:
                 here.is_certified = here.is_judged
+                if here.is_erased and here.order is not None and here.summary_token is None:
+                    here.summary_token = here.order.token
 
     # --- acknowledgements -------------------------------------------------------------------------------
 

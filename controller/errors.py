@@ -482,6 +482,10 @@ class Code(RefusalCode):
         "MEDIUM_NOT_IN_REGISTER",
         "Name one medium as `expunge media list` prints it; a drive leaves first, by `expunge media out`.",
     )
+    MEDIUM_STANDS_IN_HOST = (
+        "MEDIUM_STANDS_IN_HOST",
+        "Look into that host. If it is this drive, put it on record, erase it there, or let it leave again.",
+    )
     DRIVE_NOT_IN_HOST = (
         "DRIVE_NOT_IN_HOST",
         "See expunge hosts gaps and the register (expunge media list) for the drives of this host.",

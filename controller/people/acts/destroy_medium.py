@@ -1,10 +1,11 @@
 """Destroy: two operators attest that a drive that left its host was physically destroyed.
 
-Rules: only a drive in the register, once, and on a day between its leaving and today; the method is one of a
-closed list, the destroyer's own record is named by its digest and stays with the provider; by whom, before
-whom and where are said, none of them blank, and stay private text; both sign exactly this medium, method, day
-and document (`Matter.attested`), so that a stranger can hold them to it. What follows is a signed and logged
-outcome of method *destroy* whose grade is that people say so.
+Rules: only a drive in the register, once, and on a day between its leaving and today; none whose serial any
+inspection showed in any host after it left, or that a host has on record again, because a destroyed drive
+answers nowhere; the method is one of a closed list, the destroyer's own record is named by its digest and
+stays with the provider; by whom, before whom and where are said, none of them blank, and stay private text;
+both sign exactly this medium, method, day and document (`Matter.attested`), so that a stranger can hold them
+to it. What follows is a signed and logged outcome of method *destroy* whose grade is that people say so.
 Sources: NIST SP 800-88r2, 3.1.3; DESIGN.md, "One deprovision"; decisions/0010.
 """
 
@@ -15,19 +16,22 @@ from dataclasses import dataclass
 from datetime import date
 from typing import ClassVar
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, select
 
 from certificate.errors import Refused
+from certificate.identifiers import HostId
 from certificate.statements.people import DecisionKind
 from certificate.statements.statement import time_text
 from certificate.statements.vocabulary import DestroyMethod
 from controller import destroying
+from controller.effects.make_plan import inventory_line
 from controller.errors import Code
 from controller.people import asking
 from controller.people.act import About, Matter, Signed
 from controller.program import Program
 from controller.records import custody
-from controller.store import departures, deprovisions, destructions, hosts
+from controller.store import boots, departures, deprovisions, destructions, hosts, sightings
+from controller.store.boots import StoredInventory
 from controller.store.departures import Departure
 from controller.store.destructions import DestructionWords
 
@@ -104,9 +108,11 @@ class DestroyMedium:
 
 def _asked(tx: Connection, program: Program, about: About) -> _Asked:
     medium, method, by, witness, place, day, document = asking.fields(about, FIELDS)
-    departure = _departure(tx, medium)
+    # With what was learnt since it left: that is what people attest, and what the outcome is of.
+    departure = custody.attributed(tx, _departure(tx, medium))
     if destructions.of_drive(tx, departure.drive.id) is not None:
         raise Refused(Code.ALREADY_STORED, f"medium {departure.drive.commitment[:16]} was destroyed already")
+    _require_gone(tx, departure)
     if not re.fullmatch("[0-9a-f]{64}", document):
         raise Refused(Code.DOCUMENT_MISSING, "the destroyer's record is not named by its digest")
     return _Asked(
@@ -129,6 +135,36 @@ def _departure(tx: Connection, name: str) -> Departure:
     if len(found) != 1:
         raise Refused(Code.MEDIUM_NOT_IN_REGISTER, f"{len(found)} media that left are called {name[:64]!r}")
     return found[0]
+
+
+def _require_gone(tx: Connection, departure: Departure) -> None:
+    """Raises Refused(MEDIUM_STANDS_IN_HOST)."""
+    standing_in = _on_record_in(tx, departure) | _shown_in(tx, departure)
+    if standing_in:
+        named = ", ".join(sorted(hosts.load(tx, host).asset_tag for host in standing_in))
+        medium = departure.drive.commitment[:16]
+        raise Refused(Code.MEDIUM_STANDS_IN_HOST, f"medium {medium} is on record or shows in {named}")
+
+
+def _on_record_in(tx: Connection, departure: Departure) -> set[HostId]:
+    drive = hosts.drive.c
+    return set(
+        tx.scalars(select(drive.host).where(drive.serial == departure.drive.serial, drive.left_at.is_(None)))
+    )
+
+
+def _shown_in(tx: Connection, departure: Departure) -> set[HostId]:
+    """By an answer that came after the drive left, or by the same answer that came again."""
+    serial, left_at = departure.drive.serial, departure.left_at
+    sighted = sightings.drive_sighting.c
+    shown = set(
+        tx.scalars(select(sighted.host).where(sighted.serial == serial, sighted.last_seen_at > left_at))
+    )
+    for row in tx.execute(select(boots.inventory).where(boots.inventory.c.taken_at > left_at)):
+        stored = StoredInventory(**row._mapping)
+        if any(drive.serial == serial for drive in inventory_line(stored).drives):
+            shown.add(deprovisions.load(tx, stored.deprovision).host)
+    return shown
 
 
 def _method(text: str) -> DestroyMethod:

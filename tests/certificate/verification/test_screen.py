@@ -17,9 +17,9 @@ from tests.techniques import TECHNIQUES, Judged
 Story = Any
 #: What each technique's screen must say, besides what all say.
 TOLD = {
-    "nvme_sanitize_crypto": ("84h (Sanitize), completion 0000h, accepted", "status log", "3 pseudorandom"),
+    "nvme_sanitize_crypto": ("84h (Sanitize), completion 0000h, accepted", "status log", " pseudorandom)"),
     "nvme_sanitize_block": ("device-reported: the drive's own status says so", "weaker by"),
-    "nvme_sanitize_overwrite": ("every marker reads as the pattern that we sent", "3 as overwritten"),
+    "nvme_sanitize_overwrite": ("every marker reads as the pattern that we sent", " as overwritten)"),
     "nvme_format_crypto": ("80h (Format NVM), namespace 1, completion 0000h", "the command succeeded"),
     "nvme_format_user_data": ("80h (Format NVM), namespace 1, completion 0000h", "clear"),
     "overwrite_keystream": ("overwrite, keystream: 3,840,755,982,336 bytes written, 0 failed", "(100.0 %"),
@@ -132,7 +132,7 @@ def unreadable_marks(case: Judged) -> Judged:
             "NOT_ERASED",
             (
                 "A marker still reads as it was written.",
-                "3 unchanged",
+                " unchanged)",
                 "Sanitize, cryptographic erase, as tried",
             ),
         ),
@@ -249,10 +249,13 @@ def test_each_medium_of_the_host_says_what_became_of_it(
         {
             "commitment": commitment,
             "became": became,
-            "outcome_digest": "not_applicable",
+            "outcome_digest": outcome,
             "decision_digest": removals[commitment][0].payload_digest,
         }
-        for commitment, became in ((GONE, "removed"), (BROKEN, "open_exception"))
+        for commitment, became, outcome in (
+            (GONE, "removed", "c3" * 32),
+            (BROKEN, "open_exception", "not_applicable"),
+        )
     ]
     story.summed("media", lambda media: [*media, *left])
     story.summed("claim", dumped(claim_of_open_exception()))

@@ -8,8 +8,14 @@ Rules:
    evidence tells, word for word, or what `outcome_words` computes from it.
 3. The summary is of this order's deprovision and host, names the order and this outcome (or, for an attempt
    that was followed by another, a later one), covers every medium of the order, says of the medium what its
-   claim says or that it left, and claims no more of the host than of its worst medium: one that left unerased
-   allows no claim at all.
+   claim says or that it left, and claims of the host what `departures.require_claim_of_host` allows: never
+   more than of its worst medium, and nothing where one left unerased.
+4. The summary names each medium once, no outcome for two of them, and one for every medium of which it says
+   how it was erased, tried or destroyed. It speaks of the outcome's tenancy and class of data; of the same
+   site, asset and tenant as the outcome that it names, and of no other receipt.
+5. Where the order is the summary's last, a medium that no order names has left, and of each place besides
+   drives the summary says what the evidence says or that it was not covered. What an earlier order's evidence
+   says of these, a later one may have made obsolete.
 
 Pure; each function is silent or raises. What may be claimed at all is `assurance`'s.
 """
@@ -19,16 +25,15 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable
 
-from certificate import assurance, outcome_words
+from certificate import assurance, departures, outcome_words
 from certificate.delivery import Obeyable
 from certificate.errors import Code, Untrusted
 from certificate.statements import Evidence, Order, Outcome, Statement, Summary
 from certificate.statements.evidence import MediumEvidence
+from certificate.statements.outcome import Claim, Custody
 from certificate.statements.statement import NOT_OBSERVED
-from certificate.statements.vocabulary import Escrow, Method, Result, Role, WhatBecame
-
-#: What of a host allows no claim but `inconclusive`: an open exception may still hold data somewhere.
-_LOST = (WhatBecame.NOT_ERASED, WhatBecame.INCONCLUSIVE, WhatBecame.OPEN_EXCEPTION)
+from certificate.statements.summary import MediumSummary
+from certificate.statements.vocabulary import Escrow, Method, ResidueState, Result, Role, WhatBecame
 
 
 def require_one_story(outcome: Statement[Outcome], obeyable: Obeyable, evidence: Evidence) -> MediumEvidence:
@@ -114,25 +119,44 @@ def _status_log_digest(entry: MediumEvidence) -> str:
     )
 
 
-def require_of_order(said: Summary, obeyable: Obeyable) -> None:
-    """Rule 3, against the order. Raises Untrusted(SUBJECT_MISMATCH, INCOMPLETE_SET)."""
+def require_of_order(said: Summary, obeyable: Obeyable, evidence: Evidence) -> None:
+    """Rules 3 and 5, against the order. Raises Untrusted(SUBJECT_MISMATCH, INCOMPLETE_SET,
+    EVIDENCE_MISMATCH).
+    """
     order = obeyable.order
     if (said.deprovision, said.host_commitment) != (order.deprovision, order.host.commitment):
         raise Untrusted(Code.SUBJECT_MISMATCH, "the summary is of another deprovision or host")
     if obeyable.order_digest not in said.order_digests:
         raise Untrusted(Code.SUBJECT_MISMATCH, "the summary does not name this order")
-    missing = {each.commitment for each in order.plan.media} - {each.commitment for each in said.media}
+    planned = {each.commitment for each in order.plan.media}
+    missing = planned - {each.commitment for each in said.media}
     if missing:
         raise Untrusted(Code.INCOMPLETE_SET, f"the summary lacks {len(missing)} of the order's media")
+    if obeyable.order_digest != said.order_digests[-1]:
+        return
+    for each in said.media:
+        if each.commitment not in planned and each.became not in departures.HAVE_LEFT:
+            raise Untrusted(
+                Code.SUBJECT_MISMATCH, f"a medium that the order does not name is said to be {each.became}"
+            )
+    _require_residue(said, evidence)
+
+
+def _require_residue(said: Summary, evidence: Evidence) -> None:
+    """Rule 5. A place of which the evidence says nothing, or two things, was not covered."""
+    for place in said.residue:
+        seen = [each.state for each in evidence.residue if each.name is place.name]
+        if place.state is not ResidueState.NOT_COVERED and seen != [place.state]:
+            raise Untrusted(
+                Code.EVIDENCE_MISMATCH, f"the summary says more of {place.name} than the evidence"
+            )
 
 
 def require_in_summary(outcome: Outcome, outcome_digest: str, said: Summary) -> None:
-    """Rule 3, against the outcome. Raises Untrusted(SUBJECT_MISMATCH, SUPERSEDED, EVIDENCE_MISMATCH)."""
+    """Rules 3 and 4, against the outcome. Raises SUBJECT_MISMATCH, SUPERSEDED, EVIDENCE_MISMATCH."""
     is_erased = outcome.claim.result is Result.ERASED
-    entries = [each for each in said.media if each.commitment == outcome.medium.commitment]
-    if len(entries) != 1:
-        raise Untrusted(Code.SUBJECT_MISMATCH, "the summary does not name this medium once")
-    if entries[0].outcome_digest != outcome_digest:
+    entry = require_listed(outcome, said)
+    if entry.outcome_digest != outcome_digest:
         if outcome.order_digest not in said.order_digests[:-1]:
             raise Untrusted(Code.SUBJECT_MISMATCH, "the summary names another outcome for this medium")
         if is_erased:
@@ -140,13 +164,56 @@ def require_in_summary(outcome: Outcome, outcome_digest: str, said: Summary) -> 
         return  # a failure stays one, whatever became of the medium later
     became = assurance.what_became(outcome.claim)
     left = WhatBecame.REMOVED if is_erased else WhatBecame.OPEN_EXCEPTION
-    if entries[0].became not in (became, left) or (outcome.claim.method is Method.DESTROY) != (
-        entries[0].became is WhatBecame.DESTROYED
+    if entry.became not in (became, left) or (outcome.claim.method is Method.DESTROY) != (
+        entry.became is WhatBecame.DESTROYED
     ):
-        raise Untrusted(Code.EVIDENCE_MISMATCH, f"the summary says {entries[0].became.value} of this medium")
-    is_spoilt = any(each.became in _LOST for each in said.media)
-    worst = 0 if is_spoilt else assurance.strength(outcome.claim)
-    if assurance.strength(said.claim) > worst:
-        raise Untrusted(
-            Code.EVIDENCE_MISMATCH, "the summary claims more of the host than of its worst medium"
-        )
+        raise Untrusted(Code.EVIDENCE_MISMATCH, f"the summary says {entry.became.value} of this medium")
+    if outcome.destruction == "not_applicable":
+        _require_whereabouts(said.custody, outcome.custody)
+    require_host_claim(said, {entry.commitment: outcome.claim})
+
+
+def require_listed(outcome: Outcome, said: Summary) -> MediumSummary:
+    """Rule 4: the entry of the outcome's medium. Raises Untrusted(SUBJECT_MISMATCH)."""
+    entries = [each for each in said.media if each.commitment == outcome.medium.commitment]
+    if len(entries) != 1 or len({each.commitment for each in said.media}) != len(said.media):
+        raise Untrusted(Code.SUBJECT_MISMATCH, "the summary does not name this medium once, and each other")
+    named = [each.outcome_digest for each in said.media if each.outcome_digest != "not_applicable"]
+    if len(set(named)) != len(named):
+        raise Untrusted(Code.SUBJECT_MISMATCH, "the summary names one outcome for two media")
+    for each in said.media:
+        if each.outcome_digest == "not_applicable" and each.became is not WhatBecame.OPEN_EXCEPTION:
+            raise Untrusted(
+                Code.SUBJECT_MISMATCH,
+                f"the summary says {each.became} of a medium, and names no outcome",
+            )
+    told, own = said.custody, outcome.custody
+    pairs = (
+        ("tenancy", told.tenancy_ref, own.tenancy_ref),
+        ("subscription", told.subscription_ref, own.subscription_ref),
+        ("class of data", told.data_class, own.data_class),
+    )
+    if differing := _differing(pairs):
+        raise Untrusted(Code.SUBJECT_MISMATCH, f"the summary is of another {differing} than the outcome")
+    return entries[0]
+
+
+def _require_whereabouts(told: Custody, own: Custody) -> None:
+    """Rule 4. Not of a destroyed medium, whose outcome may be years younger than its host's summary."""
+    receipts = (own.allocation_ref, NOT_OBSERVED)
+    pairs = (
+        ("site", told.site_ref, own.site_ref),
+        ("asset", told.asset_ref, own.asset_ref),
+        ("tenant", told.tenant_ref, own.tenant_ref),
+        ("receipt", told.allocation_ref in receipts or own.allocation_ref == NOT_OBSERVED, True),
+    )
+    if differing := _differing(pairs):
+        raise Untrusted(Code.SUBJECT_MISMATCH, f"the summary is of another {differing} than the outcome")
+
+
+def require_host_claim(said: Summary, claims: dict[str, Claim]) -> None:
+    """Rule 3. `claims`: of the media whose outcome is here, by commitment. Raises
+    Untrusted(EVIDENCE_MISMATCH).
+    """
+    media = [(each.became, claims.get(each.commitment)) for each in said.media]
+    departures.require_claim_of_host(said.claim, media)

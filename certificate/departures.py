@@ -10,6 +10,9 @@ Rules:
 4. The claim of a destruction is `erased` by method *destroy*, and its grade is what it is: people say so. No
    device said anything, so neither technique nor evidence stands beside it.
 5. A medium that left with data nobody erased is `inconclusive`: for its host (decisions/0010).
+6. A host's claim is its worst medium's (`claim_of_host`), word for word where the claims that are here decide
+   which that is. Where a medium whose outcome is not here may be as weak, it is no stronger than any that is
+   here, says `erased` only where each was erased or destroyed, and has every limit that all of them have.
 
 Pure. Sources: NIST SP 800-88r2, 3.1.3 (destroy);
 FORMATS.md, "Outcome"; DESIGN.md, "One deprovision".
@@ -23,7 +26,7 @@ from datetime import datetime
 from typing import Final
 
 from certificate import envelope as dsse
-from certificate.assurance import COPIES_LIMIT, worst
+from certificate.assurance import CELLS_LIMIT, COPIES_LIMIT, FIRMWARE_LIMIT, START_LIMIT, strength, worst
 from certificate.bundle import Bundle
 from certificate.errors import Code, Untrusted
 from certificate.logged import decisions_of
@@ -33,7 +36,7 @@ from certificate.statements import statement as statements
 from certificate.statements.outcome import Attested, Claim, Destruction
 from certificate.statements.people import DecisionKind
 from certificate.statements.summary import MediumSummary
-from certificate.statements.vocabulary import Grade, Method, Result, WhatBecame
+from certificate.statements.vocabulary import DestroyMethod, Grade, Method, Result, WhatBecame
 from certificate.trust import TrustRoot
 
 #: DESIGN.md: by two people.
@@ -45,11 +48,15 @@ IDENTITY_LIMIT: Final = "That the destroyed drive was this medium rests on what 
 HOST_LIMIT: Final = "Another medium of the host was destroyed as people say; no device said anything of it."
 LEFT_LIMIT: Final = "A medium left the host before anybody erased it; what is on it, nobody here can say."
 
-_HAVE_LEFT: Final = (WhatBecame.REMOVED, WhatBecame.DESTROYED, WhatBecame.OPEN_EXCEPTION)
+HAVE_LEFT: Final = (WhatBecame.REMOVED, WhatBecame.DESTROYED, WhatBecame.OPEN_EXCEPTION)
 
 
 def claim_of_destroy(attested: Attested) -> Claim:
     """What may be claimed of a medium that two operators attest to be destroyed (rule 4)."""
+    return _claim_of_destroy(attested.method)
+
+
+def _claim_of_destroy(method: DestroyMethod) -> Claim:
     return Claim(
         result=Result.ERASED,
         method=Method.DESTROY,
@@ -59,7 +66,7 @@ def claim_of_destroy(attested: Attested) -> Claim:
         limits=(
             PEOPLE_LIMIT,
             IDENTITY_LIMIT,
-            f"The method was to {attested.method.value}; the size of what is left is not known here.",
+            f"The method was to {method.value}; the size of what is left is not known here.",
             COPIES_LIMIT,
         ),
     )
@@ -81,12 +88,68 @@ def claim_of_host(media: Sequence[tuple[WhatBecame, Claim]]) -> Claim:
     """A host's claim: its worst medium's, and a limit where another was destroyed as people say, because by
     method that medium is not the worst. Raises Refused(INCOMPLETE_SET) for no media.
     """
-    claim = worst(each for _, each in media)
-    is_by_word = any(became is WhatBecame.DESTROYED for became, _ in media)
-    if not is_by_word or claim.method is Method.DESTROY:
-        return claim
-    fields = claim.model_dump() | {"limits": (*claim.limits, HOST_LIMIT)}
+    return _of_host(worst(claim for _, claim in media), [became for became, _ in media])
+
+
+def _of_host(weakest: Claim, words: Sequence[WhatBecame]) -> Claim:
+    if not _is_besides_destroyed(weakest, words):
+        return weakest
+    fields = weakest.model_dump() | {"limits": (*weakest.limits, HOST_LIMIT)}
     return Claim.model_validate(fields)
+
+
+def _is_besides_destroyed(claim: Claim, words: Sequence[WhatBecame]) -> bool:
+    return WhatBecame.DESTROYED in words and claim.method is not Method.DESTROY
+
+
+def require_claim_of_host(said: Claim, media: Sequence[tuple[WhatBecame, Claim | None]]) -> None:
+    """Rule 6; None stands for the claim of a medium whose outcome is not here. Raises
+    Untrusted(EVIDENCE_MISMATCH).
+    """
+    words = [became for became, _ in media]
+    here = [
+        claim_of_open_exception() if became is WhatBecame.OPEN_EXCEPTION else claim for became, claim in media
+    ]
+    weakest = min((claim for claim in here if claim is not None), key=_strength, default=None)
+    is_more = weakest is not None and strength(said) > strength(weakest)
+    if is_more or _strength(said)[1] > min(_least(became)[1] for became in words):
+        raise Untrusted(
+            Code.EVIDENCE_MISMATCH, "the summary claims more of the host than of its worst medium"
+        )
+    elsewhere = [_least(became) for became, claim in zip(words, here, strict=True) if claim is None]
+    if weakest is not None and all(_strength(weakest) < least for least in elsewhere):
+        if said != _of_host(weakest, words):
+            raise Untrusted(
+                Code.EVIDENCE_MISMATCH, "the summary tells the host's claim otherwise than its worst medium's"
+            )
+    elif not _least_limits(said, words) <= set(said.limits):
+        raise Untrusted(Code.EVIDENCE_MISMATCH, "the host's claim lacks a limit that all of its media have")
+
+
+def _strength(claim: Claim) -> tuple[int, int]:
+    """The order of `assurance.worst`."""
+    return strength(claim), list(Result).index(claim.result)
+
+
+def _least(became: WhatBecame) -> tuple[int, int]:
+    """The weakest claim that a medium of which this became can have."""
+    if became in (WhatBecame.NOT_ERASED, WhatBecame.INCONCLUSIVE):
+        return 0, list(Result).index(Result(became.value))
+    if became is WhatBecame.OPEN_EXCEPTION:
+        return _strength(claim_of_open_exception())
+    if became is WhatBecame.DESTROYED:
+        return _strength(_claim_of_destroy(DestroyMethod.SHRED))
+    return 1, list(Result).index(Result.ERASED)
+
+
+def _least_limits(said: Claim, words: Sequence[WhatBecame]) -> set[str]:
+    """What a host's claim says whichever of its media is the worst."""
+    limits = {HOST_LIMIT} if _is_besides_destroyed(said, words) else set()
+    if said.reasons == claim_of_open_exception().reasons and WhatBecame.OPEN_EXCEPTION in words:
+        return limits | {LEFT_LIMIT}
+    if said.method is Method.DESTROY:
+        return limits | {PEOPLE_LIMIT, IDENTITY_LIMIT, COPIES_LIMIT}
+    return limits | {CELLS_LIMIT, FIRMWARE_LIMIT, START_LIMIT, COPIES_LIMIT}
 
 
 def require_destruction(
@@ -127,7 +190,7 @@ def require_left(bundle: Bundle, summary: Summary, root: TrustRoot) -> None:
     handed = _read(decisions_of(bundle, DecisionKind.REMOVE))
     roster = Roster.read(root, decisions_of(bundle, DecisionKind.ENROL))
     for entry in summary.media:
-        if entry.became in _HAVE_LEFT:
+        if entry.became in HAVE_LEFT:
             _require_removed(entry, summary, handed, roster)
         elif entry.decision_digest != "not_applicable":
             raise Untrusted(Code.SUBJECT_MISMATCH, f"a medium that {entry.became.value} is said to have left")

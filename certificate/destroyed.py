@@ -18,6 +18,9 @@ from certificate.statements.vocabulary import WhatBecame
 from certificate.trust import TrustRoot
 from certificate.verified import Check, Examined, Level, cautions_of
 
+#: What an older summary says of a medium that was destroyed later.
+_HAD_LEFT = (WhatBecame.OPEN_EXCEPTION, WhatBecame.REMOVED)
+
 
 def examine_destruction(
     bundle: Bundle, outcome: Logged[Outcome], destruction: Destruction, root: TrustRoot
@@ -69,16 +72,15 @@ def _open_summary(bundle: Bundle, outcome: Logged[Outcome], root: TrustRoot) -> 
     if bundle.summary is None:
         return None
     summary = open_logged(bundle, Document.SUMMARY, bundle.summary, Summary, root)
-    said, medium = summary.predicate, outcome.predicate.medium.commitment
+    said = summary.predicate
     if said.deprovision != outcome.predicate.deprovision:
         raise Untrusted(Code.SUBJECT_MISMATCH, "the summary is of another deprovision")
     if summary.seq > outcome.seq:
         agreement.require_in_summary(outcome.predicate, outcome.digest, said)
-    elif [each.became for each in said.media if each.commitment == medium] not in (
-        [WhatBecame.OPEN_EXCEPTION],
-        [WhatBecame.REMOVED],
-    ):
-        raise Untrusted(Code.SUBJECT_MISMATCH, "the summary does not say that the medium left its host")
+    else:
+        if agreement.require_listed(outcome.predicate, said).became not in _HAD_LEFT:
+            raise Untrusted(Code.SUBJECT_MISMATCH, "the summary does not say that the medium left its host")
+        agreement.require_host_claim(said, {})
     departures.require_left(bundle, said, root)
     return summary
 

@@ -13,8 +13,8 @@
  6. The claim is what `assurance.judge` computes from order and evidence, with every reason and limit.
  7. An `erased` outcome contains the acceptance that the validation table gives, or that a person gave whom
     the table asked for and who neither requested nor approved. A failure contains none.
- 8. The summary is signed and logged, names this outcome, covers every medium of the order, and claims no more
-    than its worst medium. Only a failure may come without one.
+ 8. The summary is signed and logged, names this outcome, covers every medium of the order, claims no more
+    than its worst medium, and contradicts neither outcome nor evidence. Only a failure may come without one.
  9. The allocation receipt is there where the outcome names one, signed and logged, and is of this tenancy,
     this host and this medium: hosts and drives keep their salts, so that their commitments stay equal.
 10. The log shows one view of itself (`logged`), and the times that were signed fit its order (`brackets`).
@@ -106,7 +106,7 @@ def examine(bundle: Bundle, root: TrustRoot) -> Examined:
     # 7. The acceptance.
     _require_validation(bundle, outcome.predicate, obeyable, root)
     # 8. The host's summary.
-    summary = _open_summary(bundle, outcome, obeyable, root)
+    summary = _open_summary(bundle, outcome, obeyable, evidence, root)
     if summary is None and claim.result is Result.ERASED:
         raise Untrusted(Code.INCOMPLETE_SET, "an erased medium without its host's summary")
     told = None if summary is None else summary.predicate
@@ -298,14 +298,14 @@ def _approvers(bundle: Bundle) -> set[str]:
 
 
 def _open_summary(
-    bundle: Bundle, outcome: Logged[Outcome], obeyable: Obeyable, root: TrustRoot
+    bundle: Bundle, outcome: Logged[Outcome], obeyable: Obeyable, evidence: Evidence, root: TrustRoot
 ) -> Logged[Summary] | None:
     """Rule 8."""
     if bundle.summary is None:
         return None  # right for a failure only, and `verify` lets no other go on without one
     summary = open_logged(bundle, Document.SUMMARY, bundle.summary, Summary, root)
     said = summary.predicate
-    agreement.require_of_order(said, obeyable)
+    agreement.require_of_order(said, obeyable, evidence)
     if summary.seq <= outcome.seq:
         raise Untrusted(Code.NOT_LOGGED, "the summary was logged before the outcome that it sums up")
     agreement.require_in_summary(outcome.predicate, outcome.digest, said)

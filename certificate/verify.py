@@ -12,7 +12,8 @@
     outcome about the medium and the command is the evidence's.
  6. The claim is what `assurance.judge` computes from order and evidence, with every reason and limit.
  7. An `erased` outcome contains the acceptance that the validation table gives, or that a person gave whom
-    the table asked for and who neither requested nor approved. A failure contains none.
+    the table asked for and who neither requested nor approved. A failure contains none. A person's acceptance
+    counts from when it takes effect, and not where a rejection of the same evidence came along.
  8. The summary is signed and logged, names this outcome, covers every medium of the order, claims no more
     than its worst medium, and contradicts neither outcome nor evidence. Only a failure may come without one.
  9. The allocation receipt is there where the outcome names one, signed and logged, and is of this tenancy,
@@ -35,6 +36,7 @@ What several bundles say together, `holdings` judges.
 KNOWN GAPS: without a consistency proof an anchor is compared with a checkpoint of the same size only
 (`logged`); without witnesses the operator could show others another log, which `Verified.cautions` says. A
 host whose facts on record changed since it was handed out has another commitment: its receipt is refused.
+A person's rejection that was left out of the bundle cannot be seen.
 Sources: certificates.md, 12; FORMATS.md, "Outcome", "Bundle"; DESIGN.md, "What is claimed".
 """
 
@@ -281,11 +283,27 @@ def _require_person(bundle: Bundle, said: Outcome, validation: Validation, root:
     # The person's own date decides who counted then; another one could let in a key that was still inert.
     if decision.issued_at != validation.decided_at:
         raise Untrusted(Code.SUBJECT_MISMATCH, "the acceptance is dated otherwise than it was signed")
+    if decision.effective_at > validation.decided_at:
+        raise Untrusted(Code.TIME_BRACKET_VIOLATED, "the acceptance takes effect later than it is said to")
+    _require_no_rejection(bundle, said, root)
     if decision.operator in _approvers(bundle):
         raise Untrusted(
             Code.APPROVALS_MISSING, "who accepted the result had requested or approved the erasure"
         )
     return decision.operator
+
+
+def _require_no_rejection(bundle: Bundle, said: Outcome, root: TrustRoot) -> None:
+    """One rejection of this evidence, by whomever, is for good.
+
+    KNOWN GAP: one that was left out of the bundle cannot be seen; decisions do not stand in the log.
+    """
+    for data in decisions_of(bundle, DecisionKind.VALIDATE):
+        decision = statements.read(dsse.read(data).payload, Decision).predicate
+        if decision.on == said.evidence_digest and decision.choice != ValidationDecision.ACCEPT:
+            enrolments = decisions_of(bundle, DecisionKind.ENROL)
+            enrolled_operators(root, enrolments, decision.issued_at).open_statement(data, Decision)
+            raise Untrusted(Code.EVIDENCE_MISMATCH, f"{decision.operator} did not accept this evidence")
 
 
 def _approvers(bundle: Bundle) -> set[str]:

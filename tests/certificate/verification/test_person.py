@@ -195,3 +195,28 @@ def test_nobody_makes_a_failure_erased_by_accepting_it(
     person = Person(story, tools, crew.alice)
     story.seen("media.0.markers.markers.0.reading_after", reading)
     assert person.refused() is Code.EVIDENCE_MISMATCH
+
+
+@pytest.mark.parametrize("name", ["alice", "bob", "carol"])
+@pytest.mark.parametrize("choice", ["reject", "escalate"])
+def test_nobody_accepts_what_an_operator_rejected(carol: Person, crew: Any, name: str, choice: str) -> None:
+    story = carol.told()
+    carol.key, carol.decision["choice"] = getattr(crew, name), choice
+    story.decisions = (*story.decisions, carol.signed())
+    with pytest.raises(Refused) as caught:
+        verify(story.build(), story.root, Policy.production())
+    assert caught.value.code is Code.EVIDENCE_MISMATCH
+    assert "did not accept this evidence" in caught.value.reason
+
+
+def test_a_rejection_of_other_evidence_spoils_no_acceptance(carol: Person, crew: Any) -> None:
+    story = carol.told()
+    carol.key, carol.decision = crew.bob, carol.decision | {"choice": "reject", "on": "ab" * 32}
+    story.decisions = (*story.decisions, carol.signed())
+    assert verify(story.build(), story.root, Policy.production()).claim.result is Result.ERASED
+
+
+@pytest.mark.parametrize("effective_at", ["2026-11-22T10:00:36Z", "2030-01-01T00:00:00Z"])
+def test_an_acceptance_that_takes_effect_later_accepts_nothing_yet(carol: Person, effective_at: str) -> None:
+    carol.decision["effective_at"] = effective_at
+    assert carol.refused() is Code.TIME_BRACKET_VIOLATED

@@ -157,6 +157,10 @@ class Code(RefusalCode):
         "NAMESPACES_UNACCOUNTED",
         "Attach every namespace to the drive's first controller, or take the drive out, into custody.",
     )
+    NAMESPACES_CHANGED = (
+        "NAMESPACES_CHANGED",
+        "The drive holds other namespaces than when it was opened; see who changed it, then plan again.",
+    )
     DRIVE_WRITE_PROTECTED = (
         "DRIVE_WRITE_PROTECTED",
         "Lift the namespace write protection, then run the inventory again.",

@@ -5,6 +5,7 @@
                      prepare; acknowledged; send once
     for each drive   wait for its own end; on its own word that it failed, the next technique of the plan
     for each drive   read its identity again, the markers, what an overwrite wrote, and look for its layers
+    once             the inventory again: is anything here that was not erased?
     once             evidence, signed by this boot's key
 
 Rules: the caller holds the execution lock; `permit` is asked again immediately before each irreversible act;
@@ -23,7 +24,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from agent import last_look, layer_steps, markers, overwritten, release_steps
+from agent import last_look, layer_steps, markers, overwritten, recount, release_steps
 from agent.errors import Code, DeviceError, StepRefused
 from agent.evidence import assemble
 from agent.found_media import FoundMedium, annex_digest, place, self_report
@@ -69,7 +70,8 @@ class Execution:
     """One order on one machine, the execution lock being held.
 
     `annex`: the file whose digest the evidence names. `unexpected_count`: drives found that no order names,
-    None where nobody looked. `was_attached`: another process began this execution, and this one observes.
+    None where nobody looked; `take_inventory` looks again at the end. `was_attached`: another process began
+    this execution, and this one observes.
     """
 
     order: Order
@@ -83,6 +85,7 @@ class Execution:
     techniques: Mapping[TechniqueName, Technique]
     teardown: Teardown
     unexpected_count: int | None
+    take_inventory: recount.TakeInventory
     annex: bytes
     world: World
     was_attached: bool = False
@@ -130,6 +133,7 @@ class Execution:
         """The last look at each medium, the evidence, the end; of a token given up, only the end."""
         if not self.permit.is_given_up():
             self._look()
+            self._recount()
             self._testify()
         for work in self.works:
             self._let_go(work)
@@ -146,6 +150,14 @@ class Execution:
             with self.contained(work, step):
                 body = look(self._reporter(work, step))
                 self.journal.append(Kind.READBACK, step=step, body=write_body(body))
+
+    def _recount(self) -> None:
+        seen = recount.recount(self.media, self.journal.lines, take_inventory=self.take_inventory)
+        self.unexpected_count = recount.worst(self.unexpected_count, seen.unexpected_count)
+        for work in self.works:
+            if (code := seen.changes.get(work.commitment)) is not None:
+                reason = "the second inventory does not show the drive as it was opened"
+                self.note(work, Kind.FAILED, f"recount:{work.commitment}", code, reason)
 
     def _let_go(self, work: Work) -> None:
         if work.found.drive is None:

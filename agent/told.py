@@ -21,8 +21,8 @@ from certificate.statements import Order, Seen
 class Told:
     """All that evidence is made of. `acknowledged`: the lines whose acknowledgement stands.
 
-    `placed`: the markers of each medium by its commitment, derived again. `unexpected_count`: drives found at
-    the end that stand in no order, None where nobody looked.
+    `placed`: the markers of each medium by its commitment, derived again. `unexpected_count`: drives that
+    stand in no order, found at the start or at the end (`recount`), None where nobody looked at one of them.
     """
 
     order: Order

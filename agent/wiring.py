@@ -14,6 +14,7 @@ import sys
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 from agent import admission, found_media, inventory
@@ -104,6 +105,7 @@ def execution(
         techniques=techniques(order),
         teardown=inventory.teardown(storage, seen.drives, pause=world.pause),
         unexpected_count=found_media.unexpected_count(media, seen),
+        take_inventory=partial(take_inventory, boot),
         annex=found_media.annex(order, media, seen, host_salt=request.host_salt),
         world=world,
         was_attached=is_attached,

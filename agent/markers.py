@@ -2,8 +2,8 @@
 
 Rules: positions and content are those that `certificate.marking` derives and whoever judges derives again;
 what is read back is compared and forgotten, never kept; exactly what an overwrite of this medium wrote there
-is `as_overwritten`, and nothing less is; a reading that fits nothing known is `unchanged`, because a claim must
-not rise from what we cannot name; a marker that still shows even in part is `unchanged`.
+is `as_overwritten`, and nothing less is; a reading that fits nothing known is `unchanged`, because a claim
+must not rise from what we cannot name; a marker that still shows even in part is `unchanged`.
 
 Markers prove that the logical content changed, not that cells did. What a reading is worth, and that the
 commitment was acknowledged before anything began, is enforced elsewhere (`assurance`, `execute`).

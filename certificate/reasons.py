@@ -251,14 +251,19 @@ class Reason(StrEnum):
     MARKERS_INCOMPLETE = (
         "MARKERS_INCOMPLETE",
         Effect.DOUBTS,
-        "The markers are not those that were counted, or one stands in no listed namespace.",
+        "The markers listed are not as many as were counted.",
+    )
+    MARKERS_NOT_DERIVED = (
+        "MARKERS_NOT_DERIVED",
+        Effect.DOUBTS,
+        "The markers are not exactly those that order, nonce, medium and attached namespaces give.",
     )
     MARKER_UNCHANGED = "MARKER_UNCHANGED", Effect.CONTRADICTS, "A marker still reads as it was written."
     MARKER_NOT_READ = "MARKER_NOT_READ", Effect.DOUBTS, "A marker could not be read, or nobody looked."
     MARKER_IMPLAUSIBLE = (
         "MARKER_IMPLAUSIBLE",
         Effect.DOUBTS,
-        "A marker is too short to prove anything, or its count of changed bits does not fit its reading.",
+        "A marker's count of changed bits does not fit its reading.",
     )
     MARKER_DOES_NOT_FIT = (
         "MARKER_DOES_NOT_FIT",

@@ -17,6 +17,7 @@ from certificate.assurance import judge
 from certificate.commitment import markers_digest
 from certificate.statements import Evidence, Order
 from certificate.statements.outcome import Claim
+from certificate.statements.statement import Seen
 
 SANITIZES = {"nvme_sanitize_block": 2, "nvme_sanitize_overwrite": 3, "nvme_sanitize_crypto": 4}
 FORMATS = {"nvme_format_user_data": 1, "nvme_format_crypto": 2}
@@ -126,6 +127,16 @@ class Judged:
         committed = self.told("markers.committed_digest", digest)
         return committed.told("markers.committed_count", len(markers.markers))
 
+    def marked(self) -> Judged:
+        """With the markers that its attached namespaces give, each of which reads as the first one did."""
+        entry = self.evidence.media[0]
+        attached = [each for each in entry.namespaces if each.is_attached is Seen.YES and each.capacity_bytes]
+        placed = self.documents.marked_places(
+            self.evidence.order_digest, [each.capacity_bytes for each in attached]
+        )
+        changed = entry.markers.markers[0].reading_after.value
+        return self.told("markers", _markers(placed, changed))
+
     def detached(self, capacity_bytes: int = 8 * 4096) -> Judged:
         """Part of the capacity is a second namespace, which is not attached and holds no marker."""
 
@@ -133,15 +144,7 @@ class Judged:
             first = namespaces[0] | {"capacity_bytes": namespaces[0]["capacity_bytes"] - capacity_bytes}
             return [first, first | {"nsid": 2, "capacity_bytes": capacity_bytes, "is_attached": "no"}]
 
-        return self.told("namespaces", split)
-
-    def marked_in(self, nsid: int, *offsets_bytes: int) -> Judged:
-        """More markers, which read as the first one does."""
-
-        def more(markers: list[dict[str, Any]]) -> list[dict[str, Any]]:
-            return [*markers, *(markers[0] | {"nsid": nsid, "offset_bytes": each} for each in offsets_bytes)]
-
-        return self.told("markers.markers", more).reopened()
+        return self.told("namespaces", split).marked()
 
     def with_second_drive(self) -> Judged:
         """The same host with a second drive, of which the evidence tells the same."""
@@ -254,7 +257,8 @@ class Techniques:
         entry["capabilities"] = [] if is_plain else [{"field": name, "raw": words[name]} for name in words]
         if is_plain:
             entry["medium"] |= {"transport": "virtio", "device_class": "emulated"}
-        entry["markers"] = _markers(capacities, READINGS[technique])
+        placed = self.documents.marked_places(order_digest, capacities)
+        entry["markers"] = _markers(placed, READINGS[technique])
         entry["layers"] = [LAYER | _place(index) for index in range(layers)]
         return entry
 
@@ -336,12 +340,7 @@ def _place(index: int) -> dict[str, Any]:
     return {"kind": "luks2", "nsid": 1, "offset_bytes": MIB * (1 + 512 * index)}
 
 
-def _markers(capacities: list[int], reading: str) -> dict[str, Any]:
-    placed = [
-        (nsid, offset_bytes, 4096, hashlib.sha256(f"marker {nsid} {offset_bytes}".encode()).hexdigest())
-        for nsid, capacity_bytes in enumerate(capacities, 1)
-        for offset_bytes in (0, capacity_bytes // 8192 * 4096, capacity_bytes - 4096)
-    ]
+def _markers(placed: list[tuple[int, int, int, str]], reading: str) -> dict[str, Any]:
     names = ("nsid", "offset_bytes", "length_bytes", "content_sha256")
     after = {"read_back_before": "yes", "reading_after": reading, "changed_65536ths": 32_700}
     return {

@@ -34,10 +34,11 @@ observed counts as the adverse one.
     one, seen on the medium before, reads as only this technique leaves it: pseudorandom after a cryptographic
     one, as_overwritten after an overwrite, nothing after an erase of blocks. Zeros show unmapping, which a
     drive does without a sanitize. No other technique has a status log, and one on record there is a mismatch.
-7.  The markers open the commitment that the controller acknowledged, and are as many as were committed. A
-    listed namespace with fewer than three, at different offsets, is at most device-reported: one that is not
-    attached cannot be marked, one below three pages has no room. Every changed marker differs in about half
-    of its bits. By reading:
+7.  The markers open the commitment that the controller acknowledged, are as many as were committed, and are
+    exactly those that `marking` derives again from order, nonce, medium and attached namespaces: markers
+    elsewhere prove nothing of the rest. A listed namespace with fewer than three, at different offsets, is at
+    most device-reported: one that is not attached cannot be marked, one below three pages has no room.
+    Every changed marker differs in about half of its bits. By reading:
         pseudorandom    a changed key after a cryptographic sanitize or Format; fits an erase of blocks or
                         user data and shows no key there; nothing after an overwrite
         as_overwritten  proof of an overwrite, the drive's or the host's; nothing after anything else

@@ -6,18 +6,20 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Final
 
+from certificate import marking
 from certificate.assurance.case import Case
 from certificate.commitment import markers_digest
+from certificate.marking import NamespaceRoom, Unmarkable
 from certificate.reasons import Reason
 from certificate.statements.evidence import Marker, Markers, MediumEvidence
 from certificate.statements.statement import NOT_OBSERVED, Seen
 from certificate.statements.vocabulary import MarkerReading, Technique
 
-#: One logical block. Shorter markers could agree with anything by chance.
-MIN_MARKER_BYTES = 512
+#: Namespace, offset and length in bytes, SHA-256 of the content.
+_Place = tuple[int, int, int, str]
 #: Room for the first block, the last and one between.
 MIN_MARKERS_PER_NAMESPACE = 3
-#: Half of the bits, give or take one sixteenth: 8 standard deviations for the shortest marker (4096 bits).
+#: Half of the bits, give or take one sixteenth: 8 standard deviations of 4096 bits, and a marker has more.
 HALF_65536THS = 32_768
 HALF_TOLERANCE_65536THS = 4_096
 
@@ -48,15 +50,15 @@ def reasons(case: Case) -> Iterator[Reason]:
     entry, committed = case.entry, case.entry.markers
     if not _is_opened(committed) or committed.was_acknowledged is not Seen.YES:
         yield Reason.MARKERS_NOT_COMMITTED
-    namespaces = {namespace.nsid for namespace in entry.namespaces}
-    places = {(marker.nsid, marker.offset_bytes) for marker in committed.markers}
-    is_counted = committed.committed_count == len(committed.markers) == len(places)
-    if not is_counted or {nsid for nsid, _ in places} - namespaces:
+    if committed.committed_count != len(committed.markers):
         yield Reason.MARKERS_INCOMPLETE
     if not committed.markers:
         yield Reason.NO_MARKERS
-    elif _is_sparse(entry, MIN_MARKERS_PER_NAMESPACE):
-        yield Reason.MARKERS_TOO_FEW
+    else:
+        if sorted(_listed(committed)) != _derived(case):
+            yield Reason.MARKERS_NOT_DERIVED
+        if _is_sparse(entry, MIN_MARKERS_PER_NAMESPACE):
+            yield Reason.MARKERS_TOO_FEW
     found = {reason for marker in committed.markers for reason in _of_one(marker, _fitting(case))}
     yield from (reason for reason in Reason if reason in found)
 
@@ -70,16 +72,41 @@ def _is_sparse(entry: MediumEvidence, wanted_count: int) -> bool:
     return len(set(listed)) < len(listed) or any(held[nsid] < wanted_count for nsid in listed)
 
 
+def _listed(committed: Markers) -> Iterator[_Place]:
+    for marker in committed.markers:
+        yield marker.nsid, marker.offset_bytes, marker.length_bytes, marker.content_sha256
+
+
+def _derived(case: Case) -> list[_Place] | None:
+    """The markers that order, nonce, medium and attached namespaces give, sorted; None where they give none.
+
+    One of no size holds nothing: the agent marks no drive that has one attached, but leaving it out must not
+    pay.
+    """
+    attached = [each for each in case.entry.namespaces if each.is_attached is Seen.YES]
+    rooms = [
+        NamespaceRoom(nsid=each.nsid, capacity_bytes=each.capacity_bytes)
+        for each in attached
+        if isinstance(each.capacity_bytes, int) and each.capacity_bytes > 0
+    ]
+    if case.nonce is None:
+        return None
+    try:
+        placed = marking.derive(
+            order_digest=case.evidence.order_digest,
+            nonce=case.nonce,
+            commitment=case.planned.commitment,
+            namespaces=rooms,
+        )
+    except Unmarkable:
+        return None
+    return sorted((each.nsid, each.offset_bytes, len(each.content), each.content_sha256) for each in placed)
+
+
 def _is_opened(committed: Markers) -> bool:
     if committed.nonce == NOT_OBSERVED or committed.committed_digest == NOT_OBSERVED:
         return False
-    opened = markers_digest(
-        nonce=bytes.fromhex(committed.nonce),
-        markers=(
-            (marker.nsid, marker.offset_bytes, marker.length_bytes, marker.content_sha256)
-            for marker in committed.markers
-        ),
-    )
+    opened = markers_digest(nonce=bytes.fromhex(committed.nonce), markers=_listed(committed))
     return opened == committed.committed_digest
 
 
@@ -114,8 +141,7 @@ def _fitting(case: Case) -> frozenset[MarkerReading]:
 def _is_plausible(marker: Marker) -> bool:
     """About half of the bits of a random marker differ from any content made without it."""
     changed = marker.changed_65536ths
-    is_half = isinstance(changed, int) and abs(changed - HALF_65536THS) <= HALF_TOLERANCE_65536THS
-    return is_half and marker.length_bytes >= MIN_MARKER_BYTES
+    return isinstance(changed, int) and abs(changed - HALF_65536THS) <= HALF_TOLERANCE_65536THS
 
 
 def show_change(case: Case) -> bool:

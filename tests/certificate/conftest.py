@@ -19,6 +19,7 @@ from typing import Any
 import pytest
 
 from certificate import envelope as dsse
+from certificate import marking
 from certificate import trust as trust_module
 from certificate.commitment import host_commitment, host_fact_commitment, markers_digest, medium_commitment
 from certificate.delivery import Delivery
@@ -299,10 +300,9 @@ def sign_order(order: Order, signer: PrivateKey = KEYS.order) -> Envelope:
     return signed_as(order, signer, (f"order:{order.order}", order.plan_digest))
 
 
-def marker_fields() -> tuple[str, list[dict[str, Any]]]:
-    """Three markers that read pseudorandom afterwards, and the digest that was committed before."""
-    nonce = hashlib.sha256(b"nonce of the markers").digest()
-    placed = [(1, offset_bytes, 4096, digest_of(f"marker at {offset_bytes}")) for offset_bytes in OFFSETS]
+def marker_fields(order_digest: str) -> tuple[str, list[dict[str, Any]]]:
+    """The markers of the sample medium, which read pseudorandom afterwards, and what was committed before."""
+    placed = marked_places(order_digest, [CAPACITY_BYTES])
     fields = [
         {
             "nsid": nsid,
@@ -315,10 +315,21 @@ def marker_fields() -> tuple[str, list[dict[str, Any]]]:
         }
         for index, (nsid, offset_bytes, length_bytes, content) in enumerate(placed)
     ]
-    return markers_digest(nonce=nonce, markers=placed), fields
+    return markers_digest(nonce=MARKER_NONCE, markers=placed), fields
 
 
-OFFSETS = (4096, 1_920_000_000_000, CAPACITY_BYTES - 8192)
+MARKER_NONCE = hashlib.sha256(b"nonce of the markers").digest()
+
+
+def marked_places(
+    order_digest: str, capacities: list[int], medium: str = MEDIUM
+) -> list[tuple[int, int, int, str]]:
+    """Where an honest agent puts markers on namespaces of these sizes, and the digests of what it writes."""
+    rooms = [marking.NamespaceRoom(nsid=nsid, capacity_bytes=size) for nsid, size in enumerate(capacities, 1)]
+    placed = marking.derive(
+        order_digest=order_digest, nonce=MARKER_NONCE, commitment=medium, namespaces=rooms
+    )
+    return [(each.nsid, each.offset_bytes, len(each.content), each.content_sha256) for each in placed]
 
 
 def medium_fields() -> dict[str, Any]:
@@ -352,8 +363,10 @@ def command_fields() -> dict[str, Any]:
     }
 
 
-def medium_evidence_fields() -> dict[str, Any]:
-    committed, markers = marker_fields()
+def medium_evidence_fields(order: Order | None = None) -> dict[str, Any]:
+    """The sample medium as an honest agent saw it after `order`, the sample order where none is given."""
+    obeyed = order if order is not None else build_order()
+    committed, markers = marker_fields(sign_order(obeyed).payload_digest)
     return {
         "medium": medium_fields(),
         "attachment": "internal",
@@ -383,7 +396,7 @@ def medium_evidence_fields() -> dict[str, Any]:
         "markers": {
             "committed_digest": committed,
             "was_acknowledged": "yes",
-            "nonce": hashlib.sha256(b"nonce of the markers").hexdigest(),
+            "nonce": MARKER_NONCE.hex(),
             "committed_count": len(markers),
             "markers": markers,
         },
@@ -419,7 +432,7 @@ def build_evidence(order: Order | None = None, **changes: Any) -> Evidence:
         tool=TOOL,
         clock={"hello_at_ms": HELLO_AT_MS, "accepted_at_ms": 63_000, "finished_at_ms": 70_500},
         host_facts=[{"kind": fact["kind"], "agrees": "yes"} for fact in host_facts()],
-        media=[medium_evidence_fields()],
+        media=[medium_evidence_fields(obeyed)],
         unexpected_media_count=0,
         residue=residue_fields(),
         was_attached="no",
@@ -513,8 +526,8 @@ def build_outcome(order: Order | None = None, evidence: Evidence | None = None, 
             "verified_by": KEYS.agent.public.keyid,
             "role": "agent",
             "status_log_digest": hashlib.sha256(STATUS_AFTER).hexdigest(),
-            "markers_committed": 3,
-            "markers_as_expected": 3,
+            "markers_committed": 18,
+            "markers_as_expected": 18,
             "read_back": "not_applicable",
         },
         validation={

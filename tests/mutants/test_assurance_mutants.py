@@ -99,7 +99,8 @@ def stale_and_unmapped(case: Judged) -> Judged:
 def unallocated(case: Judged) -> Judged:
     """Part of the drive is in no namespace, as the drive itself says."""
     less = case.told("namespaces.0.capacity_bytes", lambda capacity: capacity - 4096)
-    return less.told("unallocated_capacity_bytes", 4096).word("UNVMCAP", "0010" + "00" * 14)
+    rest = less.told("unallocated_capacity_bytes", 4096).word("UNVMCAP", "0010" + "00" * 14)
+    return rest.marked()
 
 
 def without_refusal(case: Judged) -> Judged:
@@ -182,7 +183,9 @@ MUTANTS = (
         function="addressable",
         old="namespace.is_attached is not Seen.YES",
         new="namespace.is_attached is None",
-        told=told(KEYSTREAM, "namespaces.1.is_attached", "no", namespaces=2),
+        told=honest(
+            FORMAT_CRYPTO, lambda case: case.told("namespaces.1.is_attached", "no").marked(), namespaces=2
+        ),
     ),
     Mutant(
         rule="a namespace that nobody listed shows in the capacity",
@@ -190,7 +193,7 @@ MUTANTS = (
         function="_is_whole_capacity",
         old="sum(counted) == entry.medium.capacity_bytes != 0",
         new="True",
-        told=told(CRYPTO, "namespaces.0.capacity_bytes", 4096),
+        told=honest(CRYPTO, lambda case: case.told("namespaces.0.capacity_bytes", 4096).marked()),
     ),
     Mutant(
         rule="the drive's own word says how large it is (TNVMCAP)",
@@ -443,7 +446,15 @@ MUTANTS = (
         function="_is_opened",
         old="return opened == committed.committed_digest",
         new="return True",
-        told=told(CRYPTO, "markers.markers.0.offset_bytes", 8192),
+        told=told(CRYPTO, "markers.committed_digest", "00" * 32),
+    ),
+    Mutant(
+        rule="the markers are those that order, nonce and medium give",
+        owner=markers,
+        function="reasons",
+        old="sorted(_listed(committed)) != _derived(case)",
+        new="False",
+        told=honest(CRYPTO, lambda case: case.told("markers.markers", lambda all: all[:3]).reopened()),
     ),
     Mutant(
         rule="every namespace holds markers",

@@ -119,8 +119,8 @@ def test_a_format_of_one_namespace_leaves_the_other(honest: Honest) -> None:
 def test_a_format_of_all_reaches_all_that_are_attached(honest: Honest) -> None:
     both = honest("nvme_format_crypto", namespaces=2)
     assert sent(both, ALL_NAMESPACES).said == HONEST["nvme_format_crypto"]
-    less = sent(both, ALL_NAMESPACES).told("namespaces.1.is_attached", "no")
-    assert less.reasons == ("NAMESPACE_NOT_REACHED",)
+    less = sent(both, ALL_NAMESPACES).told("namespaces.1.is_attached", "no").marked()
+    assert less.reasons == ("NAMESPACE_NOT_REACHED", "MARKERS_TOO_FEW")
     assert sent(both, ALL_NAMESPACES).word("FNA", "0c").reasons == ("CAPABILITY_NOT_SHOWN",)
 
 

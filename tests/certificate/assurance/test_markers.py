@@ -69,39 +69,77 @@ def test_half_of_the_bits_give_or_take_a_sixteenth_is_believed(case: Judged, cha
     assert case.marker(0, changed_65536ths=changed).said == MARKER_PROVEN
 
 
-def test_a_marker_shorter_than_a_block_proves_nothing(case: Judged) -> None:
-    assert case.marker(0, length_bytes=512).reopened().said == MARKER_PROVEN
-    short = case.marker(0, length_bytes=511).reopened()
-    assert (short.said, short.reasons) == (INCONCLUSIVE, ("MARKER_IMPLAUSIBLE",))
-
-
 def test_markers_that_do_not_open_the_commitment_are_doubted(case: Judged) -> None:
     for path, value in (
         ("committed_digest", "not_observed"),
         ("committed_digest", "00" * 32),
-        ("nonce", "not_observed"),
-        ("nonce", "00" * 32),
         ("was_acknowledged", "no"),
         ("was_acknowledged", "not_observed"),
-        ("markers.0.offset_bytes", 8192),
     ):
         less = case.told(f"markers.{path}", value)
         assert (less.said, less.reasons) == (INCONCLUSIVE, ("MARKERS_NOT_COMMITTED",)), path
+    for path, value in (("nonce", "not_observed"), ("nonce", "00" * 32), ("markers.0.offset_bytes", 8192)):
+        less = case.told(f"markers.{path}", value)
+        assert less.reasons == ("MARKERS_NOT_COMMITTED", "MARKERS_NOT_DERIVED"), path
+
+
+def test_markers_that_were_not_counted_are_doubted(case: Judged) -> None:
+    less = case.told("markers.committed_count", 17)
+    assert (less.said, less.reasons) == (INCONCLUSIVE, ("MARKERS_INCOMPLETE",))
 
 
 def test_a_marker_left_out_is_doubted_even_if_the_rest_opens_a_commitment(case: Judged) -> None:
     fewer = case.told("markers.markers", lambda markers: markers[:2]).reopened()
     less = fewer.told("markers.committed_count", 3)
-    assert (less.said, less.reasons) == (INCONCLUSIVE, ("MARKERS_INCOMPLETE", "MARKERS_TOO_FEW"))
+    assert less.said == INCONCLUSIVE
+    assert less.reasons == ("MARKERS_INCOMPLETE", "MARKERS_NOT_DERIVED", "MARKERS_TOO_FEW")
 
 
-def test_one_marker_listed_twice_does_not_count_as_two(case: Judged) -> None:
-    twice = case.told("markers.markers", lambda markers: [*markers, markers[0]]).reopened()
-    assert twice.reasons == ("MARKERS_INCOMPLETE",)
+@pytest.mark.parametrize("technique", TECHNIQUES)
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("offset_bytes", 4096),
+        ("length_bytes", 512),
+        ("length_bytes", 0),
+        ("content_sha256", "00" * 32),
+        ("nsid", 2),
+    ],
+)
+def test_a_marker_that_nobody_derives_is_doubted_though_the_commitment_names_it(
+    honest: Honest, technique: str, field: str, value: Any
+) -> None:
+    less = honest(technique).marker(0, **{field: value}).reopened()
+    assert (less.said, "MARKERS_NOT_DERIVED" in less.reasons) == (INCONCLUSIVE, True)
 
 
-def test_a_marker_in_a_namespace_that_is_not_listed_is_doubted(case: Judged) -> None:
-    assert case.marker(0, nsid=2).reopened().reasons == ("MARKERS_INCOMPLETE", "MARKERS_TOO_FEW")
+@pytest.mark.parametrize(
+    "offsets_bytes", [[4096 * page for page in range(18)], [10**15 + n for n in range(18)]]
+)
+def test_markers_on_the_first_pages_alone_or_beyond_the_end_prove_nothing(
+    case: Judged, offsets_bytes: list[int]
+) -> None:
+    less = case
+    for index, offset_bytes in enumerate(offsets_bytes):
+        less = less.marker(index, offset_bytes=offset_bytes)
+    assert (less.reopened().said, less.reopened().reasons) == (INCONCLUSIVE, ("MARKERS_NOT_DERIVED",))
+
+
+def test_fewer_markers_than_are_derived_or_one_twice_are_doubted(case: Judged) -> None:
+    """As many as three in the namespace, and each one where it belongs."""
+    for chosen in (lambda markers: markers[:3], lambda markers: markers[1:], lambda m: [*m, m[0]]):
+        less = case.told("markers.markers", chosen).reopened()
+        assert (less.said, less.reasons) == (INCONCLUSIVE, ("MARKERS_NOT_DERIVED",))
+
+
+@pytest.mark.parametrize("path", ["namespaces.0.is_attached", "namespaces.0.capacity_bytes"])
+def test_markers_of_a_namespace_that_nobody_knows_are_not_derived(case: Judged, path: str) -> None:
+    assert "MARKERS_NOT_DERIVED" in case.told(path, "not_observed").reasons
+
+
+def test_more_namespaces_than_can_be_marked_are_doubted(case: Judged) -> None:
+    many = case.told("namespaces", lambda had: [had[0] | {"nsid": nsid} for nsid in range(1, 66)])
+    assert "MARKERS_NOT_DERIVED" in many.reasons
 
 
 @pytest.mark.parametrize("technique", ["nvme_sanitize_crypto", "nvme_format_crypto"])
@@ -117,23 +155,15 @@ def test_a_namespace_without_markers_keeps_the_whole_medium_at_device_reported(c
     assert (less.said, less.reasons) == (DEVICE_REPORTED, ("MARKERS_TOO_FEW",))
 
 
-def test_every_namespace_needs_three_markers(case: Judged) -> None:
-    two = case.detached()
-    for offsets_bytes in ((0,), (0, 4096)):
-        less = two.marked_in(2, *offsets_bytes)
-        assert (less.said, less.reasons) == (DEVICE_REPORTED, ("MARKERS_TOO_FEW",))
-    assert two.marked_in(2, 0, 4096, 7 * 4096).said == MARKER_PROVEN
-
-
-@pytest.mark.parametrize("count", [1, 2])
-def test_one_or_two_markers_on_a_whole_drive_are_too_few(case: Judged, count: int) -> None:
-    less = case.told("markers.markers", lambda markers: markers[:count]).reopened()
-    assert (less.said, less.reasons) == (DEVICE_REPORTED, ("MARKERS_TOO_FEW",))
-
-
-def test_three_markers_at_one_offset_are_one(case: Judged) -> None:
-    less = case.detached().marked_in(2, 0, 0, 0)
-    assert less.reasons == ("MARKERS_INCOMPLETE", "MARKERS_TOO_FEW")
+@pytest.mark.parametrize(
+    ("pages", "expected"), [(1, DEVICE_REPORTED), (2, DEVICE_REPORTED), (3, MARKER_PROVEN)]
+)
+def test_every_namespace_needs_three_markers(
+    case: Judged, pages: int, expected: tuple[str, str, str]
+) -> None:
+    two = case.detached(pages * 4096).told("namespaces.1.is_attached", "yes").marked()
+    assert two.said == expected
+    assert two.reasons == (() if expected == MARKER_PROVEN else ("MARKERS_TOO_FEW",))
 
 
 def test_a_namespace_left_out_of_the_list_does_not_raise_the_claim(case: Judged, block: Judged) -> None:

@@ -7,6 +7,7 @@ never raises one; a drive that the order names and the evidence lacks lowers eve
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -99,9 +100,15 @@ def places(document: Any, path: str = "") -> Iterator[tuple[str, Any]]:
             yield from places(value, here)
 
 
+#: Markers from the fourth to the sixteenth differ from their neighbours in place and content only.
+MIDDLE_MARKER = re.compile(r"markers\.markers\.[3-9](\.|$)|markers\.markers\.1[0-5](\.|$)")
+
+
 def forgettings(case: Judged) -> Iterator[tuple[str, str, Any]]:
     """Each way of knowing one thing less: a fact not observed, or a member of a list left out."""
     for path, value in places(as_json(case.evidence)):
+        if MIDDLE_MARKER.search(path):
+            continue
         name = path.split(".")[-1]
         if isinstance(value, list):
             for index in range(0 if name in ADVERSE_LISTS else len(value)):
@@ -146,12 +153,12 @@ def bases(techniques: Techniques) -> dict[str, Judged]:
         "format reads zero": found[formatted].every_marker(reading_after="zero"),
         "no markers": found[formatted].told("markers.markers", []).reopened(),
         "not attached": crypto.detached(),
-        "two marked": crypto.detached().marked_in(2, 0, 4096, 7 * 4096),
+        "two marked": crypto.detached().told("namespaces.1.is_attached", "yes").marked(),
         "no size": crypto.detached(capacity_bytes=0),
         "listed twice": crypto.detached().told("namespaces.1.nsid", 1),
-        "unallocated": block.told("namespaces.0.capacity_bytes", lambda n: n - 8192).told(
-            "unallocated_capacity_bytes", 8192
-        ),
+        "unallocated": block.told("namespaces.0.capacity_bytes", lambda n: n - 8192)
+        .told("unallocated_capacity_bytes", 8192)
+        .marked(),
         "known key refused": honest(formatted, layers=1).told("layers.0.known_key_refused", "yes"),
         "layer not flushed": honest(formatted, layers=1).told("layers.0.was_flushed", "no"),
         "native capacity": crypto.told(

@@ -86,7 +86,8 @@ def test_a_stale_success_counts_only_if_every_marker_changed(case: Judged) -> No
     assert stale.said == HONEST["nvme_sanitize_crypto"]
     assert stale.marker(0, read_back_before="no").reasons == ("STATUS_UNCHANGED", "MARKER_NOT_READ_BACK")
     assert stale.detached().reasons == ("STATUS_UNCHANGED", "MARKERS_TOO_FEW")
-    assert stale.detached().marked_in(2, 0).said == ("erased", "purge", "device-reported")
+    two_pages = stale.detached(2 * 4096).told("namespaces.1.is_attached", "yes").marked()
+    assert two_pages.said == ("erased", "purge", "device-reported")
     for reading in ("zero", "constant"):
         less = stale.every_marker(reading_after=reading)
         assert (less.said, less.reasons) == (INCONCLUSIVE, ("STATUS_UNCHANGED", "MARKER_READS_CONSTANT"))

@@ -48,7 +48,10 @@ MAX_BATCH = 100
 REVIEW_AFTER = timedelta(days=7)
 
 CONSEQUENCES: dict[Exit, tuple[str, ...]] = {
-    Exit.REPROBE: ("Agent and drives are asked once more what became of the order; nothing is issued.",),
+    Exit.REPROBE: (
+        "Agent and drives are asked once more what became of the order; nothing is issued.",
+        "Where every medium is erased and accepted, signing and the way back into service go on.",
+    ),
     Exit.RETRY: (
         "A new attempt begins: the source is asked again, plan, approvals and token are new.",
         "What the last attempt destroyed stays destroyed.",

@@ -7,7 +7,8 @@ Rules, in whole seconds, equal times allowed; a violation is TIME_BRACKET_VIOLAT
 4. A host's summary ends after the order of it was made, and not after the summary itself.
 5. No command ended before it began, by the agent's own clock; between agent and controller nothing is
    compared, because an agent in RAM has no clock that anybody could trust.
-6. A medium was not destroyed after the outcome that says so; a day has no time zone, so one day of grace.
+6. A medium was not destroyed after the outcome that says so, nor after anybody signed that it was; a day has
+   no time zone, so one day of grace.
 
 Approvals and people's decisions are bracketed where they are opened (`delivery`, `departures`, `operators`).
 KNOWN GAP: all these times are the provider's own. Only witnesses and timestamps bound them from outside.
@@ -65,13 +66,13 @@ def require_attempt(*, order: Order, outcome: Outcome, evidence: Evidence, summa
             _require(command.started_at, command.finished_at, "a command ended before it began")
 
 
-def require_destroyed_by(attested: Attested, outcome: Outcome) -> None:
-    """Rule 6. Raises Untrusted(TIME_BRACKET_VIOLATED)."""
+def require_destroyed_by(attested: Attested, when: datetime) -> None:
+    """Rule 6: `when` an outcome or a decision says so. Raises Untrusted(TIME_BRACKET_VIOLATED)."""
     try:
         day = date.fromisoformat(attested.destroyed_on)
     except ValueError:
         raise Untrusted(Code.TIME_BRACKET_VIOLATED, "the day of the destruction is in no calendar") from None
-    if day > outcome.issued_at.date() + DAY_GRACE:
+    if day > when.date() + DAY_GRACE:
         raise Untrusted(
             Code.TIME_BRACKET_VIOLATED, "the medium is said to be destroyed later than is said so"
         )

@@ -6,7 +6,8 @@ Rules:
 2. A medium that was destroyed, is so as two different operators attest: both decided `destroy`, chose the
    same method, name the destroyer's document, and signed the digest of exactly the `Attested` that the
    outcome contains, which names the medium and the day. The outcome names both, and no decision besides.
-3. Who signed was enrolled and active when signing, and signed before the document that names it.
+3. Who signed was enrolled and active when signing, and signed before the document that names it, and not
+   before the day of the destruction (`brackets`).
 4. The claim of a destruction is `erased` by method *destroy*, and its grade is what it is: people say so. No
    device said anything, so neither technique nor evidence stands beside it.
 5. A medium that left with data nobody erased is `inconclusive`: for its host (decisions/0010).
@@ -25,6 +26,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
+from certificate import brackets
 from certificate import envelope as dsse
 from certificate.assurance import CELLS_LIMIT, COPIES_LIMIT, FIRMWARE_LIMIT, START_LIMIT, strength, worst
 from certificate.bundle import Bundle
@@ -177,6 +179,7 @@ def require_destruction(
     for decision in opened:
         if (decision.on, decision.choice, decision.document_digest) != expected:
             raise Untrusted(Code.SUBJECT_MISMATCH, f"{decision.operator} attested something else")
+        brackets.require_destroyed_by(attested, decision.issued_at)
     _require_people(opened, "attest the destruction")
     if said.claim != claim_of_destroy(attested):
         raise Untrusted(Code.EVIDENCE_MISMATCH, "the outcome claims more than people can attest")

@@ -44,7 +44,7 @@ def examine_destruction(
     # 10. One log, and times that fit it.
     view = require_one_log((outcome, summary), root)
     brackets.require_log_order((outcome, summary))
-    brackets.require_destroyed_by(destruction.attested, said)
+    brackets.require_destroyed_by(destruction.attested, said.issued_at)
     told = None if summary is None else summary.predicate
     return Examined(
         claim=said.claim,
@@ -75,6 +75,8 @@ def _open_summary(bundle: Bundle, outcome: Logged[Outcome], root: TrustRoot) -> 
     said = summary.predicate
     if said.deprovision != outcome.predicate.deprovision:
         raise Untrusted(Code.SUBJECT_MISMATCH, "the summary is of another deprovision")
+    if said.host_commitment != outcome.predicate.host_commitment:
+        raise Untrusted(Code.SUBJECT_MISMATCH, "the summary is of another host")
     if summary.seq > outcome.seq:
         agreement.require_in_summary(outcome.predicate, outcome.digest, said)
     else:

@@ -14,6 +14,8 @@ from sqlalchemy import Connection
 from certificate import envelope as dsse
 from certificate.identifiers import OutcomeId
 from certificate.policy import Policy
+from certificate.statements import Summary
+from certificate.statements import statement as statements
 from certificate.statements.outcome import Attested, Destruction
 from certificate.statements.vocabulary import Grade, Result
 from certificate.verify import verify
@@ -27,7 +29,9 @@ from controller.program import NONCE_BYTES, Program
 from controller.records import custody
 from controller.store import destructions, hosts, outcomes, tenancies
 from controller.store.departures import Departure
+from controller.store.deprovisions import Deprovision
 from controller.store.destructions import DestructionWords
+from controller.store.hosts import Host
 from controller.store.outcomes import StoredOutcome
 
 
@@ -60,7 +64,7 @@ def draft(
         ),
         purpose=program.documents.trust.purpose,
         deprovision=None if row is None else row.id,
-        host_commitment=known_host(tx, host, data_class=data_class).named().commitment,
+        host_commitment=_host_commitment(tx, host, row, data_class=data_class),
         destruction=Destruction(attested=attested, decisions=digests),
         model=gone.model,
         capacity_bytes=gone.capacity_bytes,
@@ -92,6 +96,16 @@ def draft(
         now=now,
     )
     return stored
+
+
+def _host_commitment(tx: Connection, host: Host, row: Deprovision | None, *, data_class: str) -> str:
+    """As the host's summary names it, where there is one: the facts on record may have changed since, and
+    `certificate.destroyed` asks both to name one host.
+    """
+    summary = None if row is None else outcomes.summary_of(tx, row.id)
+    if summary is not None:
+        return statements.read(summary.payload, Summary).predicate.host_commitment
+    return known_host(tx, host, data_class=data_class).named().commitment
 
 
 def issue_due(program: Program) -> None:

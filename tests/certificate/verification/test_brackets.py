@@ -95,16 +95,16 @@ def test_a_medium_is_not_destroyed_after_the_outcome_that_says_so(
 ) -> None:
     attested = attested_on(day)
     if not is_refused:
-        require_destroyed_by(attested, make_outcome())
+        require_destroyed_by(attested, make_outcome().issued_at)
         return
     with pytest.raises(Refused) as caught:
-        require_destroyed_by(attested, make_outcome())
+        require_destroyed_by(attested, make_outcome().issued_at)
     assert caught.value.code is Code.TIME_BRACKET_VIOLATED
 
 
 def test_a_day_in_no_calendar_is_no_day(make_outcome: Callable[..., Any]) -> None:
     with pytest.raises(Refused) as caught:
-        require_destroyed_by(attested_on("2026-02-31"), make_outcome())
+        require_destroyed_by(attested_on("2026-02-31"), make_outcome().issued_at)
     assert caught.value.code is Code.TIME_BRACKET_VIOLATED
 
 

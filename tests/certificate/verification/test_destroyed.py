@@ -491,3 +491,23 @@ def test_the_screen_says_who_attests_by_key_and_names_the_document_by_digest(
         "1 of the host's media left it and were destroyed, as people say",
     ):
         assert words in screen, screen
+
+
+def test_nobody_attests_a_destruction_that_is_still_to_come(gone: Gone) -> None:
+    keys = gone.tools["keys"]
+    early = {"issued_at": "2026-11-01T09:00:00Z", "effective_at": "2026-11-21T09:00:00Z"}
+    gone.people = [(keys.alice, {}), (keys.bob, early)]
+    gone.refused(Code.TIME_BRACKET_VIOLATED, "later than is said so")
+
+
+def test_who_signs_where_the_day_has_begun_already_is_believed(gone: Gone) -> None:
+    keys = gone.tools["keys"]
+    evening = {"issued_at": "2026-11-20T23:00:00Z", "effective_at": "2026-11-20T23:00:00Z"}
+    gone.people = [(keys.alice, evening), (keys.bob, evening)]
+    assert gone.verified().claim.method is Method.DESTROY
+
+
+@pytest.mark.parametrize("is_summary_older", [True, False])
+def test_a_summary_of_another_host_than_the_outcomes_is_refused(gone: Gone, is_summary_older: bool) -> None:
+    gone.is_summary_older, gone.summary = is_summary_older, {"host_commitment": "ab" * 32}
+    gone.refused(Code.SUBJECT_MISMATCH, "another host")

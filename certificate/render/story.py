@@ -103,9 +103,7 @@ def _claimed(examined: Examined) -> Iterator[Line]:
     for code in () if claim.result is Result.ERASED else claim.reasons:
         yield "because", f"{words.reason_words(code)} ({code})"
     if claim.technique != "not_applicable":
-        told = words.TECHNIQUES[claim.technique]
-        # What a technique does to a drive is said only where it did it.
-        yield "technique", told if claim.result is Result.ERASED else f"{told.partition(':')[0]}, as tried"
+        yield "technique", words.TECHNIQUES[claim.technique]
     if outcome.sanitization != "not_applicable" and outcome.sanitization.standard != "not_applicable":
         yield "by", outcome.sanitization.standard
     yield from _accepted(outcome)
@@ -278,9 +276,6 @@ def _read_back(found: ReadBack, entry: MediumEvidence) -> str:
 def _not_covered(examined: Examined) -> Iterator[Line]:
     for limit in examined.claim.limits:
         yield "", limit
-    sanitization = examined.outcome.sanitization
-    if sanitization != "not_applicable" and sanitization.unaddressed_areas:
-        yield "", f"No command reached: {', '.join(sanitization.unaddressed_areas)}."
     residue = () if examined.summary is None else examined.summary.residue
     open_places = [each.name.value for each in residue if each.state is ResidueState.NOT_COVERED]
     if open_places:

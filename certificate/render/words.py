@@ -8,15 +8,20 @@ from certificate.reasons import Reason
 from certificate.statements.outcome import Claim
 from certificate.statements.vocabulary import Grade, MediaKind, Result, Technique, WhatBecame
 
+#: What was sent. Whether it did what it is for, grade and markers say.
 TECHNIQUES: Final = {
-    Technique.NVME_SANITIZE_CRYPTO: "NVMe Sanitize, cryptographic erase: the drive destroyed its media key",
-    Technique.NVME_SANITIZE_BLOCK: "NVMe Sanitize, block erase: the drive erased its flash blocks",
-    Technique.NVME_SANITIZE_OVERWRITE: "NVMe Sanitize, overwrite: the drive wrote over its own media",
-    Technique.NVME_FORMAT_CRYPTO: "Format NVM, cryptographic erase: the drive destroyed its media key",
-    Technique.NVME_FORMAT_USER_DATA: "Format NVM, user data erase: the drive erased what it addresses",
-    Technique.OVERWRITE_KEYSTREAM: "Overwrite: one pass of a recorded keystream over every addressable block",
-    Technique.OVERWRITE_ZERO: "Overwrite: one pass of zeros over every addressable block",
-    Technique.LUKS: "LUKS: the keys of an encryption layer were destroyed",
+    Technique.NVME_SANITIZE_CRYPTO: "NVMe Sanitize, cryptographic erase: asked the drive to destroy its media"
+    " key",
+    Technique.NVME_SANITIZE_BLOCK: "NVMe Sanitize, block erase: asked the drive to erase its flash blocks",
+    Technique.NVME_SANITIZE_OVERWRITE: "NVMe Sanitize, overwrite: asked the drive to write over all its"
+    " media",
+    Technique.NVME_FORMAT_CRYPTO: "Format NVM, cryptographic erase: asked the drive to destroy its media key",
+    Technique.NVME_FORMAT_USER_DATA: "Format NVM, user data erase: asked the drive to erase what it"
+    " addresses",
+    Technique.OVERWRITE_KEYSTREAM: "Overwrite: asked for one pass of a recorded keystream over every"
+    " addressable block",
+    Technique.OVERWRITE_ZERO: "Overwrite: asked for one pass of zeros over every addressable block",
+    Technique.LUKS: "LUKS: asked to destroy the keys of an encryption layer",
 }
 #: Short names for lists.
 NAMES: Final = {

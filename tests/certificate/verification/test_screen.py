@@ -12,6 +12,8 @@ from certificate.answers import Answer
 from certificate.departures import claim_of_open_exception
 from certificate.policy import Policy
 from certificate.render.text import WIDTH
+from certificate.render.words import TECHNIQUES as TECHNIQUE_WORDS
+from certificate.statements.vocabulary import Technique
 from tests.techniques import TECHNIQUES, Judged
 
 Story = Any
@@ -133,7 +135,7 @@ def unreadable_marks(case: Judged) -> Judged:
             (
                 "A marker still reads as it was written.",
                 " unchanged)",
-                "Sanitize, cryptographic erase, as tried",
+                "Sanitize, cryptographic erase: asked the drive to destroy its media key",
             ),
         ),
         (
@@ -206,7 +208,7 @@ What was erased
 CLAIMED = """\
 What is claimed
   this medium    erased, purge (NIST SP 800-88r2), marker-proven
-  technique      NVMe Sanitize, cryptographic erase: the drive destroyed its media key
+  technique      NVMe Sanitize, cryptographic erase: asked the drive to destroy its media key
 """
 REACH = """\
   L1             signed
@@ -293,3 +295,17 @@ def test_a_person_who_accepted_is_told_by_key_and_why_by_digest(
     assert f"accepted by a person, {tools['keys'].alice.public.keyid}, {signed_at}" in screen
     assert f"why: the signed decision {decision.payload_digest}" in screen
     assert "accepted by an operator who neither requested nor approved" in screen
+
+
+def test_no_technique_is_told_as_done() -> None:
+    assert set(TECHNIQUE_WORDS) == set(Technique)
+    for told in TECHNIQUE_WORDS.values():
+        assert told.partition(": ")[2].startswith("asked "), told
+
+
+def test_what_no_command_reaches_is_told_once(story: Story, answer: Callable[[Story], Answer]) -> None:
+    story.seen("media.0.unaddressed_areas", ["boot partitions"])
+    story.said("sanitization.unaddressed_areas", ["boot partitions"])
+    screen = flat(as_told(answer(story)))
+    assert "No command of this order reaches: boot partitions." in screen
+    assert screen.count("boot partitions") == 1

@@ -131,7 +131,7 @@ def test_a_drive_leaves_by_two_keys_and_stands_in_the_register(
     second = expunge("hosts", *arguments, "--key", bob)
     assert second.code == 0, second.err
     listed = expunge("media", "list", *home)
-    assert "UNTOUCHED: SABOTAGE1" in listed.out
+    assert "OPEN: SABOTAGE1" in listed.out, "the host is rented, and nobody knows to whom"
     assert "removed by Ada; seal 4711; kept at safe 2" in listed.out
     assert "in its place: S2" in listed.out
     (line,) = expunge("media", "list", *home, "--json").json["media"]

@@ -61,7 +61,8 @@ observed counts as the adverse one.
     device-reported. Layers alone are inconclusive: a backup of a header may exist.
 10. A claim below the order's floor is inconclusive. A refused or failed command, or an unchanged marker, is
     `not_erased`. Recorded errors are at most inconclusive, but where the plan's next technique followed a
-    failure, the codes of that failure are explained.
+    failure, a code is explained that the raw words of that failure give: a completion other than success, a
+    status log that says failed.
 
 What only ever speaks against a medium has no place where it could be missed: an error, what did not let go, a
 key that still opens a layer. To leave one out is to say less, not to know less, and the signature is the

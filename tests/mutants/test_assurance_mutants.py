@@ -170,6 +170,14 @@ MUTANTS = (
         told=honest(FORMAT_CRYPTO, unallocated),
     ),
     Mutant(
+        rule="a code that no earlier command's own words give is not explained",
+        owner=medium,
+        function="_explained",
+        old="if SanitizeStatus.parse(command.status_log_after).state == SanitizeState.FAILED:",
+        new="if True:",
+        told=told(BLOCK, "errors", ["SANITIZE_FAILED"], refused=(CRYPTO,)),
+    ),
+    Mutant(
         rule="the drive's own word says that nothing is unallocated",
         owner=medium,
         function="addressable",

@@ -162,12 +162,28 @@ def test_a_layer_is_no_command(case: Judged) -> None:
 
 def test_the_codes_of_the_first_techniques_failure_do_not_spoil_the_second(honest: Honest) -> None:
     case = honest("nvme_sanitize_block", refused=("nvme_sanitize_crypto",))
-    told = case.told("errors", ["DEVICE_STATUS", "SANITIZE_FAILED"])
+    told = case.told("errors", ["DEVICE_STATUS"])
     assert told.said == HONEST["nvme_sanitize_block"]
+    assert "ERRORS_SEEN" in case.told("errors", ["DEVICE_STATUS", "SANITIZE_FAILED"]).reasons
+    both_failed = told.told("errors", ["DEVICE_STATUS", "SANITIZE_FAILED"])
+    assert both_failed.told("commands.0.status_log_after", FAILED).said == HONEST["nvme_sanitize_block"]
     assert "ERRORS_SEEN" in told.told("errors", ["DEVICE_STATUS", "READ_FAILED"]).reasons
     assert "ERRORS_SEEN" in honest("nvme_sanitize_block").told("errors", ["DEVICE_STATUS"]).reasons
     both = honest("nvme_format_crypto", namespaces=2).told("errors", ["DEVICE_STATUS"])
     assert both.reasons == ("ERRORS_SEEN",)
+
+
+def test_a_code_that_only_the_judged_attempt_can_have_left_is_not_explained(honest: Honest) -> None:
+    """The first sanitize was accepted and failed: no completion of it says what DEVICE_STATUS would."""
+    case = honest("nvme_sanitize_block", refused=("nvme_sanitize_crypto",))
+    begun = case.told("commands.0.completion_status", "0000").told("commands.0.was_accepted", "yes")
+    failed = begun.told("commands.0.status_log_after", FAILED)
+    assert failed.told("errors", ["SANITIZE_FAILED"]).said == HONEST["nvme_sanitize_block"]
+    for code in ("DEVICE_STATUS", "DEVICE_UNANSWERED", "COMMAND_TIMED_OUT"):
+        less = failed.told("errors", ["SANITIZE_FAILED", code])
+        assert (less.said, "ERRORS_SEEN" in less.reasons) == (INCONCLUSIVE, True)
+    silent = case.told("commands.0.completion_status", "not_observed").told("errors", ["DEVICE_STATUS"])
+    assert "ERRORS_SEEN" in silent.reasons
 
 
 @pytest.mark.parametrize("technique", DEVICES)

@@ -38,7 +38,7 @@ ADVERSE: tuple[tuple[str, Any], ...] = (
     ("released.1.is_released", "no"),
     ("namespaces.0.is_covered", "no"),
     ("namespaces.0.is_attached", "no"),
-    ("errors", ["READ_FAILED"]),
+    ("errors", ["SANITIZE_FAILED"]),
     ("unaddressed_areas", ["boot partition 1"]),
     ("capabilities.0.raw", "00000000"),
     ("capabilities.1.raw", "0000"),

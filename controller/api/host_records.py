@@ -129,7 +129,7 @@ def _left(tx: Connection, program: Program, departure: Departure) -> MediumLeft:
         capacity_bytes=drive.capacity_bytes,
         host=hosts.load(tx, drive.host).asset_tag,
         left_at=whole_seconds(departure.left_at),
-        tenancies=departure.tenancies,
+        tenancies=custody.attributed(tx, departure).tenancies,
         replaced_by=after,
         removed_by=words["removed_by"],
         why=words["why"],

@@ -31,6 +31,8 @@ class Case:
     under: str = ROOT
     #: Spaces follow up to this many bytes: nobody stores megabytes of nothing.
     padded_to_bytes: int | None = None
+    #: What the refusal's reason has to say, where the code alone could be for another fault.
+    words: str | None = None
     #: What a reader that refuses nothing finds (partition tables): byte offsets.
     finds: tuple[int, ...] | None = None
 
@@ -60,6 +62,8 @@ class Case:
             row["under"] = self.under
         if self.padded_to_bytes is not None:
             row["padded_to_bytes"] = self.padded_to_bytes
+        if self.words is not None:
+            row["words"] = self.words
         if self.finds is not None:
             row["finds"] = list(self.finds)
         return row
@@ -76,6 +80,7 @@ class Case:
             data=unpacked(row["file"]),
             under=row.get("under", ROOT),
             padded_to_bytes=row.get("padded_to_bytes"),
+            words=row.get("words"),
             finds=None if finds is None else tuple(finds),
         )
 

@@ -309,15 +309,21 @@ class Answered(Exception):
         self.code = code
 
 
-def code_of(kind: str, data: bytes, under: Under) -> str | None:
-    """The code with which this reader refuses, or None."""
+def refusal_of(kind: str, data: bytes, under: Under) -> tuple[str, str] | None:
+    """Code and reason with which this reader refuses, or None."""
     try:
         READERS[kind](data, under)
     except (Refused, Unanswered) as refusal:
-        return refusal.code.value
+        return refusal.code.value, refusal.reason
     except Answered as answer:
-        return answer.code
+        return answer.code, ""
     return None
+
+
+def code_of(kind: str, data: bytes, under: Under) -> str | None:
+    """The code with which this reader refuses, or None."""
+    refusal = refusal_of(kind, data, under)
+    return None if refusal is None else refusal[0]
 
 
 def under(trust_root: bytes) -> Under:

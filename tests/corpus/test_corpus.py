@@ -31,7 +31,10 @@ def named(case: Case) -> str:
 
 @pytest.mark.parametrize("case", FORGED, ids=named)
 def test_a_forgery_is_refused_with_its_code(case: Case) -> None:
-    assert readers.code_of(case.kind, case.whole, under(case.under)) == case.code, case.sentence
+    refusal = readers.refusal_of(case.kind, case.whole, under(case.under))
+    code, reason = refusal or (None, "")
+    assert code == case.code, f"{case.sentence} {reason}"
+    assert case.words is None or case.words in reason
 
 
 @pytest.mark.parametrize("case", VALID, ids=named)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
+from itertools import chain
 from typing import Any
 
 from tests.certificate.verification.conftest import Story
@@ -22,11 +24,55 @@ from tests.corpus.papers import (
     table_of,
 )
 
+#: Why the evidence does not bear what is claimed: the reason of `assurance` that this forgery was made for.
+REASONS = {
+    "claim_marker_unchanged": "MARKER_UNCHANGED",
+    "claim_marker_not_looked_at": "MARKER_NOT_READ",
+    "claim_markers_do_not_open": "MARKERS_NOT_COMMITTED",
+    "claim_marker_left_out": "MARKERS_INCOMPLETE",
+    "claim_commitment_not_acknowledged": "MARKERS_NOT_COMMITTED",
+    "claim_status_stale": "SANITIZE_NOT_ENDED",
+    "claim_status_of_another_command": "STATUS_OF_ANOTHER_COMMAND",
+    "claim_status_from_before_the_start": "STATUS_UNCHANGED",
+    "claim_submission_of_another": "SUBMISSION_DIFFERS",
+    "claim_completion_failed": "COMMAND_REFUSED",
+    "claim_start_not_acknowledged": "START_NOT_ACKNOWLEDGED",
+    "claim_timed_out": "TIMED_OUT",
+    "claim_identity_changed": "IDENTITY_CHANGED",
+    "claim_namespace_not_covered": "NAMESPACE_NOT_COVERED",
+    "claim_capability_absent": "CAPABILITY_NOT_SHOWN",
+    "claim_capacity_hidden": "HIDDEN_CAPACITY",
+    "claim_other_storage_found": "UNEXPECTED_MEDIA",
+    "claim_host_differs": "HOST_NOT_IDENTIFIED",
+    "claim_secret_not_held": "BOOT_SECRET_NOT_HELD",
+    "claim_time_ran_back": "ORDER_OUTLIVED",
+    "claim_accepted_too_late": "ORDER_OUTLIVED",
+    "claim_another_token": "ANOTHER_ORDER",
+    "claim_errors_recorded": "ERRORS_SEEN",
+    "failure_as_certificate": "MARKER_UNCHANGED",
+    "doubt_as_certificate": "NOT_PRESENT",
+    "luks_alone": "LAYER_ALONE",
+    "layers_alone": "LAYER_ALONE",
+    "layers_missing": "LAYERS_DIFFER",
+    "layer_found_again": "LAYER_FOUND_AFTER",
+    "read_back_not_done": "READ_BACK_MISSING",
+    "read_back_short": "READ_BACK_INCOMPLETE",
+    "read_back_mismatch": "READ_BACK_MISMATCH",
+    "read_back_of_another_seed": "READ_BACK_NOT_AS_PLANNED",
+    "overwritten_in_part": "OVERWRITE_INCOMPLETE",
+    "overwrite_not_flushed": "OVERWRITE_NOT_FLUSHED",
+    "overwrite_as_purge": "supports erased, clear, marker-proven",
+    "format_as_purge": "supports erased, clear, marker-proven",
+    "zeros_as_proof": "supports erased, purge, device-reported",
+    "looked_on_only": "MARKER_NOT_READ",
+    "grade_raised": "claims erased, purge, device-attested",
+}
+
 
 def cases() -> Iterator[Case]:
-    yield from _claims()
-    yield from _times()
-    yield from _techniques()
+    for made in chain(_claims(), _times(), _techniques()):
+        name = made.file.rpartition("/")[2].partition(".")[0]
+        yield replace(made, words=REASONS.get(name))
 
 
 def _lying(path: str, value: Any) -> Story:

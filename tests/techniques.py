@@ -254,6 +254,7 @@ class Techniques:
         words["TNVMCAP"] = little_endian(self.documents.CAPACITY_BYTES, 16)
         for number in range(1, namespaces + 1):
             words |= {f"NS{number}:FLBAS": f"{FLBAS:02x}", f"NS{number}:DPS": f"{DPS:02x}"}
+        words |= {"CMIC": "00", "NN": little_endian(namespaces, 4)}
         entry["capabilities"] = [] if is_plain else [{"field": name, "raw": words[name]} for name in words]
         if is_plain:
             entry["medium"] |= {"transport": "virtio", "device_class": "emulated"}

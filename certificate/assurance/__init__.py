@@ -16,7 +16,9 @@ observed counts as the adverse one.
     readable; whatever held it let go; it hides no capacity. Its own words offer the technique; every
     namespace is covered, and namespaces and unallocated capacity together are the whole capacity, so that a
     namespace nobody listed shows. A Format and an overwrite reach attached namespaces only: every one is
-    attached, and the drive's own words (UNVMCAP, TNVMCAP) leave nothing unallocated or uncounted.
+    attached, and the drive's own words (UNVMCAP, TNVMCAP) leave nothing unallocated or uncounted. Where
+    the subsystem has several controllers (CMIC) and says no total, or may have more namespaces than are
+    listed (NN) and manages none, what one controller lists cannot be known to be everything.
 5.  The commands are the plan's techniques from the first on, each after the refusal or failure of the one
     before, which is the drive's word and nobody else's; the last technique is judged. Sanitize and overwrite
     are one command, Format is one for all or one a namespace, and one of them that failed is a failure of

@@ -22,6 +22,9 @@ FAILED_ERROR: Final = "SANITIZE_FAILED"
 TOTAL_WORD: Final = "TNVMCAP"
 UNALLOCATED_WORD: Final = "UNVMCAP"
 CAPACITY_WORD_BYTES: Final = 16
+#: Identify Controller: the subsystem has two or more controllers (byte 76); it manages namespaces (257:256).
+CMIC_CONTROLLERS: Final = 1 << 1
+OACS_NAMESPACE_MANAGEMENT: Final = 1 << 3
 
 
 def reasons(case: Case) -> Iterator[Reason]:
@@ -70,12 +73,28 @@ def addressable(case: Case) -> Iterator[Reason]:
         is_none_left = is_none_left and case.word(UNALLOCATED_WORD, width_bytes=CAPACITY_WORD_BYTES) == 0
         # A drive without namespace management may say 0 of its total.
         total = case.word(TOTAL_WORD, width_bytes=CAPACITY_WORD_BYTES)
-        if total is None or total not in (0, case.entry.medium.capacity_bytes):
+        is_told = total is not None and total in (0, case.entry.medium.capacity_bytes)
+        if not is_told or _may_hide_namespaces(case, total):
             yield Reason.CAPACITY_UNACCOUNTED
     if not is_none_left:
         yield Reason.UNALLOCATED_NOT_REACHED
     if any(namespace.is_attached is not Seen.YES for namespace in case.entry.namespaces):
         yield Reason.NAMESPACE_NOT_REACHED
+
+
+def _may_hide_namespaces(case: Case, total: int | None) -> bool:
+    """Namespaces of another controller may exist that this one does not list, and nothing counts them.
+
+    What TNVMCAP counts is what this controller reaches, and without namespace management there is no list of
+    all that are allocated.
+    """
+    sharing = case.word("CMIC", width_bytes=1)
+    if sharing is not None and not sharing & CMIC_CONTROLLERS:
+        return False
+    highest = case.word("NN", width_bytes=4)
+    is_managed = bool((case.word("OACS", width_bytes=2) or 0) & OACS_NAMESPACE_MANAGEMENT)
+    are_all_listed = highest is not None and highest <= len(case.entry.namespaces)
+    return total == 0 or not (is_managed or are_all_listed)
 
 
 def _is_unlike_planned(case: Case) -> bool:

@@ -170,6 +170,14 @@ MUTANTS = (
         told=honest(FORMAT_CRYPTO, unallocated),
     ),
     Mutant(
+        rule="what one of several controllers lists may not be everything",
+        owner=medium,
+        function="addressable",
+        old=" or _may_hide_namespaces(case, total)",
+        new="",
+        told=honest(FORMAT_CRYPTO, lambda case: case.word("TNVMCAP", "00" * 16).word("CMIC", "02")),
+    ),
+    Mutant(
         rule="a code that no earlier command's own words give is not explained",
         owner=medium,
         function="_explained",
@@ -207,8 +215,8 @@ MUTANTS = (
         rule="the drive's own word says how large it is (TNVMCAP)",
         owner=medium,
         function="addressable",
-        old="if total is None or total not in (0, case.entry.medium.capacity_bytes):",
-        new="if False:",
+        old="not is_told or ",
+        new="",
         told=honest(FORMAT_CRYPTO, lambda case: case.word("TNVMCAP", "ff" * 8 + "00" * 8)),
     ),
     Mutant(

@@ -123,6 +123,35 @@ def test_the_drives_own_word_says_how_large_it_is(honest: Honest, technique: str
 
 
 @pytest.mark.parametrize("technique", [*FORMATS, *OVERWRITES])
+@pytest.mark.parametrize("sharing", ["02", "06", "not_observed", "0200"])
+def test_what_one_of_several_controllers_lists_may_not_be_everything(
+    honest: Honest, technique: str, sharing: str
+) -> None:
+    """Another controller's namespace stands in no list, and no capacity counts it."""
+    case = honest(technique).word("CMIC", sharing)
+    assert case.said == HONEST[technique]
+    more = case.word("NN", "02000000")
+    assert more.said == HONEST[technique], "with namespace management all that are allocated are listed"
+    alone = case.word("OACS", "0600")
+    assert alone.said == HONEST[technique]
+    unknown = (
+        case.word("TNVMCAP", "00" * 16),
+        more.word("OACS", "0600"),
+        alone.word("NN", "not_observed"),
+        more.word("OACS", "not_observed"),
+    )
+    for less in unknown:
+        assert (less.said, "CAPACITY_UNACCOUNTED" in less.reasons) == (INCONCLUSIVE, True)
+    assert honest(technique).word("OACS", "0600").word("NN", "80000000").said == HONEST[technique]
+
+
+@pytest.mark.parametrize("technique", SANITIZES)
+def test_a_sanitize_reaches_the_namespaces_of_every_controller(honest: Honest, technique: str) -> None:
+    several = honest(technique).word("CMIC", "02").word("TNVMCAP", "00" * 16)
+    assert several.word("OACS", "0000").word("NN", "02000000").said == HONEST[technique]
+
+
+@pytest.mark.parametrize("technique", [*FORMATS, *OVERWRITES])
 @pytest.mark.parametrize("attached", ["no", "not_observed"])
 def test_a_namespace_that_is_not_attached_is_reached_by_a_sanitize_only(
     honest: Honest, technique: str, attached: str

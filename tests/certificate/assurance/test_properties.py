@@ -254,7 +254,7 @@ def test_judging_never_raises_whatever_the_evidence_says(known: dict[str, Judged
         [
             *(f"commands.0.{field}" for field in ("submission", "completion_status", "status_log_after")),
             *(f"commands.0.{field}" for field in ("status_log_before", "overwrite", "technique")),
-            *(f"capabilities.{index}.raw" for index in range(7)),
+            *(f"capabilities.{index}.raw" for index in range(9)),
             "read_back",
             "markers.nonce",
             "medium.capacity_bytes",

@@ -79,6 +79,7 @@ from certificate.assurance.claim import may_release, strength, what_became, wors
 from certificate.assurance.judgement import judge
 from certificate.assurance.limits import (
     ATTACHED_LIMIT,
+    CACHE_LIMIT,
     CELLS_LIMIT,
     COMPLETION_LIMIT,
     COPIES_LIMIT,
@@ -93,11 +94,13 @@ from certificate.assurance.limits import (
     SPARE_LIMIT,
     START_LIMIT,
     UNALLOCATED_LIMIT,
+    ZERO_LIMIT,
 )
 from certificate.reasons import Effect, Reason
 
 __all__ = [
     "ATTACHED_LIMIT",
+    "CACHE_LIMIT",
     "CELLS_LIMIT",
     "COMPLETION_LIMIT",
     "COPIES_LIMIT",
@@ -112,6 +115,7 @@ __all__ = [
     "SPARE_LIMIT",
     "START_LIMIT",
     "UNALLOCATED_LIMIT",
+    "ZERO_LIMIT",
     "Effect",
     "Reason",
     "judge",

@@ -48,6 +48,14 @@ SPARE_LIMIT: Final = (
     "What the host writes never reaches spare, retired or hidden areas of the medium, nor metadata beside its"
     " blocks."
 )
+ZERO_LIMIT: Final = (
+    "Zeros read back exactly as unmapped blocks do: a read-back cannot tell an overwrite from an unmapping that left"
+    " the data in the cells."
+)
+CACHE_LIMIT: Final = (
+    "A read-back may be answered from the drive's own cache instead of the medium, although the overwrite was"
+    " flushed first."
+)
 NATIVE_LIMIT: Final = "Whether the medium has more capacity than it shows was not observed."
 
 
@@ -66,6 +74,9 @@ def of(grade: Grade, *, order: Order, evidence: Evidence, case: Case | None) -> 
     if technique in HOST_OVERWRITES:
         yield FLASH_LIMIT
         yield SPARE_LIMIT
+        yield CACHE_LIMIT
+    if technique is Technique.OVERWRITE_ZERO:
+        yield ZERO_LIMIT
     if evidence.was_attached is not Seen.NO:
         yield ATTACHED_LIMIT
     if case is not None:

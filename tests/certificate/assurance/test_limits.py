@@ -106,3 +106,11 @@ def test_a_sample_says_how_much_it_read(honest: Honest) -> None:
 def test_a_sample_whose_share_nobody_knows_says_that(honest: Honest, path: str, value: Any) -> None:
     (said,) = sample_limits(honest("overwrite_zero", read_back="sampled").told(path, value))
     assert "not observed" in said
+
+
+@pytest.mark.parametrize("technique", TECHNIQUES)
+def test_a_read_back_says_what_it_cannot_tell(honest: Honest, technique: str) -> None:
+    """Zeros read as unmapping does, and a drive may answer from its cache."""
+    limits = honest(technique).claim().limits
+    assert (assurance.ZERO_LIMIT in limits) is (technique == "overwrite_zero")
+    assert (assurance.CACHE_LIMIT in limits) is (technique in OVERWRITES)

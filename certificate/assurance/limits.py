@@ -49,8 +49,8 @@ SPARE_LIMIT: Final = (
     " blocks."
 )
 ZERO_LIMIT: Final = (
-    "Zeros read back exactly as unmapped blocks do: a read-back cannot tell an overwrite from an unmapping that left"
-    " the data in the cells."
+    "Zeros read back exactly as unmapped blocks do: a read-back cannot tell an overwrite from an unmapping"
+    " that left the data in the cells."
 )
 CACHE_LIMIT: Final = (
     "A read-back may be answered from the drive's own cache instead of the medium, although the overwrite was"

@@ -61,7 +61,7 @@ def test_the_commands_of_the_page_verify_an_honest_certificate(folder: Path, sto
         "one order, one boot, one agent",
         "logged: order at 3, outcome at 4",
         "opcode 84 action 4 completion 0000 status 1 erased 1 ours True",
-        "markers: 3 pseudorandom",
+        "markers: 18 pseudorandom",
     ):
         assert line in done.stdout.splitlines()
     assert done.stdout.count("Signature Verified Successfully") == 5

@@ -25,7 +25,6 @@ from certificate.statements.vocabulary import Result, ValidationDecision
 from controller import case as cases
 from controller import endings, limits
 from controller.case import Case
-from controller.effects.certify import names_order
 from controller.effects.make_plan import inventory_line
 from controller.facts import (
     AcceptanceFacts,
@@ -99,7 +98,7 @@ def facts_of(
     verdicts = () if order is None else _verdicts(tx, order, acceptance)
     summary = outcomes.summary_of(tx, case.id)
     is_of_this_attempt = (
-        summary is not None and order is not None and names_order(summary, order.payload_digest)
+        summary is not None and order is not None and summary.names_order(order.payload_digest)
     )
     return Facts(
         deprovision=case.id,

@@ -18,8 +18,6 @@ from certificate import envelope as dsse
 from certificate.envelope import Envelope
 from certificate.errors import Code, Untrusted
 from certificate.identifiers import OutcomeId
-from certificate.statements import Summary
-from certificate.statements import statement as statements
 from certificate.statements.order import Anchor
 from certificate.statements.outcome import Custody
 from certificate.statements.vocabulary import Result
@@ -36,7 +34,7 @@ from controller.program import NONCE_BYTES, Program
 from controller.records import custody
 from controller.store import deprovisions, orders, outcomes
 from controller.store.orders import FinalAnswer
-from controller.store.outcomes import StoredOutcome, StoredSummary
+from controller.store.outcomes import StoredOutcome
 
 
 def perform(program: Program, case: Case) -> None:
@@ -122,7 +120,7 @@ def _summary(program: Program, case: Case, record: Record, issued: tuple[StoredO
     with program.store.transaction() as tx:
         _require_present(tx, case)
         stored = outcomes.summary_of(tx, case.id)
-        if stored is not None and not names_order(stored, record.order_digest):
+        if stored is not None and not stored.names_order(record.order_digest):
             raise Untrusted(Code.SUBJECT_MISMATCH, "the stored summary is of another attempt's order")
         if stored is None:
             statement = certify.make_summary(
@@ -143,11 +141,6 @@ def _summary(program: Program, case: Case, record: Record, issued: tuple[StoredO
     envelope = _signed(program, stored.payload)
     with program.store.transaction() as tx:
         outcomes.issue_summary(tx, case.id, envelope=envelope, now=program.clock())
-
-
-def names_order(stored: StoredSummary, order_digest: str) -> bool:
-    """Whether the summary rests on the order with this SHA-256 of its payload."""
-    return order_digest in statements.read(stored.payload, Summary).predicate.order_digests
 
 
 def _require_present(tx: Connection, case: Case) -> None:

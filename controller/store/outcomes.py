@@ -36,6 +36,8 @@ from certificate.envelope import Envelope
 from certificate.errors import Refused
 from certificate.identifiers import DeprovisionId, OutcomeId
 from certificate.log.entry import LogKind
+from certificate.statements import Summary
+from certificate.statements import statement as statements
 from certificate.statements.vocabulary import Result
 from controller.errors import Code, LostRace
 from controller.store import deprovisions, ledger, log_rows
@@ -136,6 +138,10 @@ class StoredSummary:
     @property
     def is_issued(self) -> bool:
         return self.issued_at is not None
+
+    def names_order(self, order_digest: str) -> bool:
+        """Whether it rests on the order with this SHA-256 of its payload."""
+        return order_digest in statements.read(self.payload, Summary).predicate.order_digests
 
 
 def next_issuer_seq(tx: Connection) -> int:

@@ -198,7 +198,7 @@ class Havoc:
 
     def _go(self) -> None:
         waiting = list(self.fleet.rented)
-        next_deed = time.monotonic() + self._pause()
+        next_kill = next_deed = time.monotonic() + self._pause()
         deadline = time.monotonic() + SETTLE_SECONDS + HOST_SECONDS * len(waiting)
         while True:
             self.controllers.look(LOOK_SECONDS)
@@ -209,7 +209,10 @@ class Havoc:
             while waiting and len(self._left) < self._may_have_left(settled):
                 self._leave(waiting.pop(0), now)
             has_deeds = self.deeds.kills_in_flight < self.kills_wanted
-            if now >= next_deed and has_deeds and self._left - settled:
+            if has_deeds and self._is_short(len(waiting)) and now >= next_kill and self.in_flight():
+                self._kill(self._deed_chance.choice(self.names), now + 1.0)
+                next_kill = now + 1.5
+            elif now >= next_deed and has_deeds and self._left - settled:
                 self._deed(now)
                 next_deed = now + self._pause()
             if not waiting and not self._returns and len(settled) == len(self.fleet.rented):
@@ -226,6 +229,12 @@ class Havoc:
         count = len(self.fleet.rented)
         by_kills = AT_ONCE // 2 + round((count - AT_ONCE // 2) * share)
         return min(len(settled) + AT_ONCE, max(len(settled) + 1, by_kills))
+
+    def _is_short(self, waiting: int) -> bool:
+        """Whether fewer hosts are left to leave than kills are wanted: then no erase passes without one, however
+        fast this machine is.
+        """
+        return waiting <= self.kills_wanted - self.deeds.kills_in_flight
 
     def _pause(self) -> float:
         return self._deed_chance.uniform(1.0, 4.0)

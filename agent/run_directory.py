@@ -16,7 +16,6 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
@@ -24,7 +23,7 @@ from agent import durable
 from agent.errors import Code
 from certificate import strict_json
 from certificate.errors import Refused
-from certificate.messages import Line
+from certificate.messages import BareLine, Line
 
 MAX_RECORD_BYTES = 65_536
 #: Somebody who only asks whether the lock is held holds it for microseconds; try again before saying BUSY.
@@ -37,8 +36,7 @@ def boottime_ms() -> int:
     return time.clock_gettime_ns(time.CLOCK_BOOTTIME) // 1_000_000
 
 
-@dataclass(frozen=True, kw_only=True)
-class BootRecord(Line):
+class BootRecord(BareLine):
     """Public facts of this boot, and what the agent may open. `only_images` and `host_facts` are paths."""
 
     name = "boot_record"
@@ -55,8 +53,7 @@ class BootRecord(Line):
     host_facts: str | None
 
 
-@dataclass(frozen=True, kw_only=True)
-class HelloRecord(Line):
+class HelloRecord(BareLine):
     """The nonce that the next order must name, and when it was given (CLOCK_BOOTTIME, milliseconds)."""
 
     name = "hello_record"
@@ -64,8 +61,7 @@ class HelloRecord(Line):
     boottime_ms: int
 
 
-@dataclass(frozen=True, kw_only=True)
-class FenceRecord(Line):
+class FenceRecord(BareLine):
     """The highest fence of any authentic order this boot has seen, and that order's token."""
 
     name = "fence_record"
@@ -91,11 +87,11 @@ def read_record(path: Path, kind: type[RecordT]) -> RecordT | None:
         raise Refused(Code.RUN_DIRECTORY_BROKEN, f"{path.name}: {refusal.reason}") from None
 
 
-@dataclass(frozen=True)
 class RunDirectory:
     """The files of one boot. Paths only; nothing is read before it is asked for."""
 
-    path: Path
+    def __init__(self, path: Path) -> None:
+        self.path = path
 
     @property
     def boot_file(self) -> Path:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from certificate import strict_json
 from certificate.errors import Code, Malformed
-from certificate.messages.line import MAX_LINE_BYTES, Line
+from certificate.messages.line import MAX_LINE_BYTES, BareLine, Line
 
 if TYPE_CHECKING:
     from certificate.messages.execution import (
@@ -105,6 +105,7 @@ __all__ = [
     "AckAnswer",
     "AskInventory",
     "AskStatus",
+    "BareLine",
     "CapabilityReport",
     "DeliveryLine",
     "DriveReport",

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 
-from certificate.messages.line import Line
+from certificate.messages.line import BareLine
 
 
 class HelloPurpose(StrEnum):
@@ -15,8 +14,7 @@ class HelloPurpose(StrEnum):
     ORDER = "order"
 
 
-@dataclass(frozen=True, kw_only=True)
-class Hello(Line):
+class Hello(BareLine):
     """Who are you? `controller_nonce`: 32 bytes, hexadecimal."""
 
     name = "hello"
@@ -24,8 +22,7 @@ class Hello(Line):
     purpose: str
 
 
-@dataclass(frozen=True, kw_only=True)
-class HelloAnswer(Line):
+class HelloAnswer(BareLine):
     """Who I am: boot key, SSH host key, and the proof that I hold this boot's secret (FORMATS.md, "Keys").
 
     `proof`: HMAC-SHA256(secret, "expunge-boot/v1" LF || config_digest || host key blob || evidence key ||
@@ -43,8 +40,7 @@ class HelloAnswer(Line):
     proof: str
 
 
-@dataclass(frozen=True, kw_only=True)
-class Refusal(Line):
+class Refusal(BareLine):
     """A refusal as a value, with its three parts."""
 
     name = "refusal"

@@ -4,8 +4,8 @@ It names order and evidence by digest, and its claim counts only if `assurance` 
 that evidence. `subject[0]` is the evidence file, `subject[1]` the medium's commitment. A medium that left by
 *destroy* names what two operators attested (`Destruction`) instead of an order and evidence; its one subject
 is the medium. An outcome tells of an attempt or of a destruction, never of both and never of neither. Fields
-follow NIST SP 800-88r2, section 4.6 and appendix C, as far as that text could be had (docs/tested.md): plain
-serials, names, mail and addresses never appear; people are keys and roles, a place is `custody.site_ref`.
+follow NIST SP 800-88r2, section 4.6 and appendix C, as far as that text could be had (docs/standards.md):
+plain serials, names, mail and addresses never appear; people are keys and roles, a place is a `site_ref`.
 """
 
 from __future__ import annotations

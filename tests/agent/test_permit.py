@@ -121,7 +121,7 @@ def test_an_order_lives_to_the_last_millisecond_from_its_hello(scene: Scene) -> 
 
 
 def test_another_boot_permits_nothing(scene: Scene) -> None:
-    scene.put(scene.run.boot_file, replace(BOOT_RECORD, boot_id="b1" * 32))
+    scene.put(scene.run.boot_file, BOOT_RECORD.but(boot_id="b1" * 32))
     assert scene.refused() == "BOOT_MISMATCH"
 
 

@@ -7,9 +7,9 @@ inside one process is timed in processor seconds, which other work on the machin
 are timed by the clock on the wall. A rate of issuing holds what a controller does for each document
 (signature, log entry, ledger event) and for each batch (one commit, one new root, one signed checkpoint).
 
-`hello` is started as an erase image starts it: `python -I -S`, so that neither the environment nor `site`,
-and no editable install's finder, takes part, with the two folders on its path that an image has: the program
-and its libraries.
+A `hello` is a whole session: a process that starts, reads the request, proves its boot and answers. It starts
+as in an erase image: `python -I -S`, so that neither the environment nor `site`, and no editable install's
+finder, takes part, with the two folders on its path that an image has: the program and its libraries.
 """
 
 from __future__ import annotations
@@ -27,9 +27,11 @@ from typing import Any
 
 import structlog
 
+from agent.run_directory import RunDirectory
 from certificate import envelope as dsse
 from certificate.bundle import Bundle
 from certificate.keys import PrivateKey
+from certificate.messages import Hello, HelloPurpose
 from certificate.policy import Policy
 from certificate.trust import TrustRoot
 from certificate.verify import verify
@@ -44,6 +46,7 @@ ROUNDS = 9
 BATCH = 500
 #: An outcome of a real drive has about three kilobytes.
 DOCUMENT_BYTES = 3000
+HELLO = Hello(controller_nonce="5a" * 32, purpose=HelloPurpose.ORDER)
 
 
 def seconds(work: Callable[[], object], repeat: int, clock: Callable[[], float] = time.process_time) -> float:
@@ -63,9 +66,16 @@ def load_worlds() -> ModuleType:
     return module
 
 
-def process(*arguments: str) -> Callable[[], object]:
+def process(*arguments: str, line: bytes = b"") -> Callable[[], object]:
     command = [sys.executable, *arguments]
-    return lambda: subprocess.run(command, check=True, stdout=subprocess.DEVNULL, cwd=ROOT)
+    return lambda: subprocess.run(command, check=True, input=line, stdout=subprocess.DEVNULL, cwd=ROOT)
+
+
+def require_answered(run: RunDirectory, began: float) -> None:
+    """A refused hello would be quick, too."""
+    kept = run.hello()
+    if kept is None or run.hello_file.stat().st_mtime < began:
+        raise SystemExit("the hello that was timed was not answered")
 
 
 def opening() -> list[Goal]:
@@ -115,18 +125,21 @@ def issuing(world: Any) -> list[Goal]:
     return [goal, wall]
 
 
-def starting() -> list[Goal]:
-    """Programs from nothing, against an interpreter that does nothing."""
-    hello = Goal("start what hello needs, times python -I -S", Sense.AT_MOST, 5)
+def starting(run: RunDirectory) -> list[Goal]:
+    """Programs from nothing, against an interpreter that does nothing. `run`: of an agent that is booted."""
+    hello = Goal("answer a hello, times python -I -S", Sense.AT_MOST, 5)
     tool = Goal("expunge --help, times python -I -S", Sense.NONE, 0)
     folders = [str(ROOT), sysconfig.get_paths()["purelib"]]
     empty = process("-I", "-S", "-c", "pass")
-    ours = process("-I", "-S", "-c", f"import sys; sys.path[:0] = {folders!r}; import agent.identity")
+    session = f"from agent.cli import run; run(['session', '--run-dir', {str(run.path)!r}])"
+    ours = process("-I", "-S", "-c", f"import sys; sys.path[:0] = {folders!r}; {session}", line=HELLO.write())
     shown = process("-m", "certificate.cli", "--help")
+    began = time.time()
     for _ in range(ROUNDS):
         least = seconds(empty, 3, time.perf_counter)
         hello.add(seconds(ours, 3, time.perf_counter) / least)
         tool.add(seconds(shown, 1, time.perf_counter) / least)
+    require_answered(run, began)
     return [hello, tool]
 
 
@@ -143,8 +156,8 @@ def main() -> None:
             bundle = assemble(tx, outcome, program.documents.signed_files).bundle
         goals += verifying(bundle, program.documents.trust, program.documents.policy)
         goals += issuing(world)
+        goals += starting(world.machine.run)
         world.close()
-    goals += starting()
     print(table(goals))
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import types
 import typing
@@ -41,9 +40,12 @@ def values_of(kind: Any) -> st.SearchStrategy[Any]:
 
 
 def lines_of(kind: type[Line]) -> st.SearchStrategy[Line]:
-    hints = typing.get_type_hints(kind)
-    fields = {field.name: values_of(hints[field.name]) for field in dataclasses.fields(kind)}
-    return st.builds(kind, **fields)
+    return st.builds(kind, **{name: values_of(hint) for name, hint in fields_of(kind).items()})
+
+
+def fields_of(kind: type[Line]) -> dict[str, Any]:
+    """Field -> its declared type."""
+    return {name: hint for name, hint in typing.get_type_hints(kind).items() if name != "name"}
 
 
 def reader_of(kind: type[Line]) -> Any:
@@ -72,8 +74,8 @@ def test_a_line_with_one_field_more_or_less_is_refused(kind: type[Line], data: s
     document = json.loads(data.draw(lines_of(kind)).write())
     more = json.dumps(document | {"also": 1}).encode()
     assert refusal_of(reader_of(kind), more).code is Code.UNKNOWN_FIELD
-    for field in dataclasses.fields(kind):
-        less = json.dumps({name: value for name, value in document.items() if name != field.name}).encode()
+    for field in fields_of(kind):
+        less = json.dumps({name: value for name, value in document.items() if name != field}).encode()
         assert refusal_of(reader_of(kind), less).code is Code.LINE_INVALID
 
 
@@ -81,10 +83,9 @@ def test_a_line_with_one_field_more_or_less_is_refused(kind: type[Line], data: s
 @given(data=st.data())
 def test_a_field_of_another_type_is_refused(kind: type[Line], data: st.DataObject) -> None:
     document = json.loads(data.draw(lines_of(kind)).write())
-    hints = typing.get_type_hints(kind)
-    for field in dataclasses.fields(kind):
-        wrong = True if hints[field.name] is not bool else 1
-        altered = json.dumps(document | {field.name: wrong}).encode()
+    for field, hint in fields_of(kind).items():
+        wrong = True if hint is not bool else 1
+        altered = json.dumps(document | {field: wrong}).encode()
         assert refusal_of(reader_of(kind), altered).code is Code.LINE_INVALID
 
 
@@ -192,6 +193,20 @@ def test_a_line_that_nobody_would_read_is_not_sent() -> None:
 
 def test_no_line_has_a_default() -> None:
     for kind in [*ALL, messages.DeliveryLine, messages.DriveReport, messages.SaltedMedium]:
-        for field in dataclasses.fields(kind):
-            assert field.default is dataclasses.MISSING, f"{kind.__name__}.{field.name}"
-            assert field.default_factory is dataclasses.MISSING, f"{kind.__name__}.{field.name}"
+        for field in fields_of(kind):
+            assert not hasattr(kind, field), f"{kind.__name__}.{field}"
+
+
+def test_a_line_of_hello_is_a_frozen_value_with_exactly_its_fields() -> None:
+    line = messages.Hello(controller_nonce="00" * 32, purpose="pin")
+    assert line == messages.Hello(controller_nonce="00" * 32, purpose="pin")
+    assert hash(line) == hash(line.but())
+    assert line != line.but(purpose="order")
+    assert repr(line) == f"Hello(controller_nonce={'00' * 32!r}, purpose='pin')"
+    with pytest.raises(AttributeError):
+        line.purpose = "order"  # type: ignore[misc]
+    with pytest.raises(AttributeError):
+        del line.purpose
+    for wrong in ({"purpose": "pin"}, {"controller_nonce": "", "purpose": "", "more": ""}):
+        with pytest.raises(TypeError, match="has the fields"):
+            messages.Hello(**wrong)

@@ -231,8 +231,8 @@ class Havoc:
         return min(len(settled) + AT_ONCE, max(len(settled) + 1, by_kills))
 
     def _is_short(self, waiting: int) -> bool:
-        """Whether fewer hosts are left to leave than kills are wanted: then no erase passes without one, however
-        fast this machine is.
+        """Whether fewer hosts are left to leave than kills are wanted: no erase passes without one any more,
+        however fast this machine is.
         """
         return waiting <= self.kills_wanted - self.deeds.kills_in_flight
 

@@ -25,7 +25,8 @@ lint: $(STAMP)
 
 bench: $(STAMP) ## ratios in one run, against goals; as root also disks (fio, nwipe); recorded by hand in docs/benchmarks.md
 	PYTHONPATH=. $(BIN)/python tests/bench/ratios.py
-	@if [ "$$(id -u)" = 0 ]; then .ci/install-system-packages bench && PYTHONPATH=. $(BIN)/python tests/bench/disks.py; \
+	@if [ "$$(id -u)" = 0 ]; then .ci/install-system-packages bench && \
+	  PYTHONPATH=. $(BIN)/python tests/bench/disks.py $$(.ci/build-newer-nwipe .bench | sed 's/^/--nwipe /'); \
 	  else echo "make bench: the disks need root (loop devices); run it again as root for their part" >&2; fi
 
 fuzz: $(STAMP) ## ten minutes for each parser that a stranger can reach; recorded by hand in docs/tested.md

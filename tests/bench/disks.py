@@ -207,9 +207,7 @@ def machine(nwipes: list[Nwipe], fio_version: str) -> str:
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Disk benchmarks; needs root, fio and nwipe.")
     parser.add_argument("--rounds", type=int, default=LEAST_ROUNDS)
-    parser.add_argument(
-        "--disk-rounds", type=int, default=9, help="more, because a shared disk's rate wavers"
-    )
+    parser.add_argument("--disk-rounds", type=int, default=9, help="a shared disk wavers")
     parser.add_argument("--ram-mib", type=int, default=2048, help="size of the device on RAM; 0: none")
     parser.add_argument("--disk-mib", type=int, default=2048, help="size of the device on a disk; 0: none")
     parser.add_argument("--ram-folder", type=Path, default=Path("/dev/shm"))
@@ -263,7 +261,7 @@ def main() -> None:
     goals = measure(asked, nwipes)
     print(said)
     print(
-        f"RAM {asked.ram_mib} MiB, {asked.rounds} rounds; DISK {asked.disk_mib} MiB, {asked.disk_rounds} rounds"
+        f"rounds {asked.rounds} and {asked.disk_rounds}, RAM {asked.ram_mib} MiB, DISK {asked.disk_mib} MiB"
     )
     if min(asked.rounds, asked.disk_rounds) < LEAST_ROUNDS:
         print(f"FEWER THAN {LEAST_ROUNDS} ROUNDS: this shows that the program works, and no result")

@@ -80,7 +80,9 @@ def _recover_medium(
     work.identity = _identity_then(work, opened)
     committed = next((line for line in lines if line.kind == Kind.MARKERS_COMMITTED), None)
     if committed is not None:
-        work.placed = _placed_then(execution, work, opened.report, committed)
+        placed = _placed_then(execution, work, opened.report, committed)
+        is_unmarked = any(line.kind == Kind.UNMARKED for line in lines)
+        work.placed, work.unmarked = ((), placed) if is_unmarked else (placed, ())
     work.is_marked = any(line.kind == Kind.MARKED for line in lines)
 
 
@@ -96,7 +98,8 @@ def _placed_then(
 ) -> tuple[markers.PlacedMarker, ...]:
     found = replace(work.found, report=report)
     placed = place(found, order_digest=execution.order_digest, nonce=execution.marker_nonce)
-    if markers.digest(placed, boot_nonce=execution.marker_nonce) != committed.body["commitment"]:
+    written = placed if committed.body["count"] != "0" else ()
+    if markers.digest(written, boot_nonce=execution.marker_nonce) != committed.body["commitment"]:
         raise Refused(Code.JOURNAL_BROKEN, "the markers derived again are not those of the commitment")
     return placed
 

@@ -1,7 +1,7 @@
 """`expunge-agent`: boot, session, execute. A command parses, calls once, shows.
 
 Exit codes: 0 done, 1 failed, 2 usage, 3 refused. A `session` answers a refusal as a line and exits with 0.
-sshd starts one for each channel, so its one form is read without `argparse`, which costs a tenth of its start.
+sshd starts one for each channel, so its one form is read without `argparse`, a tenth of its start.
 """
 
 from __future__ import annotations

@@ -119,6 +119,14 @@ class Code(RefusalCode):
         "The drive did not say that it holds all of the overwrite; overwrite it again or destroy it.",
     )
     MARKERS_FAILED = "MARKERS_FAILED", "Markers could not be written and read back; see the drive's health."
+    ACCESS_REFUSED = (
+        "ACCESS_REFUSED",
+        "Its failed sanitize refuses all access, so it was begun unmarked; for proof by markers, wipe again.",
+    )
+    CONTENT_LEFT = (
+        "CONTENT_LEFT",
+        "The unmarked drive reads as something that no erase leaves; wipe it again, marked, or destroy it.",
+    )
     # letting go of what stands on the drives
     TEARDOWN_SHARED = (
         "TEARDOWN_SHARED",

@@ -1,7 +1,7 @@
 """The sequence of an execution, and nothing but the sequence.
 
     for each drive   let go of what stands on it; open exclusively; destroy the keys of each planned layer;
-                     commit to markers; acknowledged; write them and read them back;
+                     commit to markers; acknowledged; write them and read them back (`marker_steps`);
                      prepare; acknowledged; send once
     for each drive   wait for its own end; on its own word that it failed, the next technique of the plan
     for each drive   read its identity again, the markers, what an overwrite wrote, and look for its layers
@@ -24,17 +24,15 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from agent import last_look, layer_steps, markers, overwritten, recount, release_steps
+from agent import last_look, layer_steps, marker_steps, overwritten, recount, release_steps
 from agent.errors import Code, DeviceError, StepRefused
 from agent.evidence import assemble
-from agent.found_media import FoundMedium, annex_digest, place, self_report
+from agent.found_media import FoundMedium, annex_digest, self_report
 from agent.journal import JournalWriter, Kind
 from agent.journal_bodies import (
     NOT_APPLICABLE,
     EndedBody,
     EvidenceBody,
-    MarkedBody,
-    MarkersCommittedBody,
     OpenedBody,
     ProgressBody,
     SentBody,
@@ -114,7 +112,7 @@ class Execution:
                 self.open(work)
             layer_steps.destroy(self, work)
             with self.contained(work, markers_step(work.commitment)):
-                self._mark(work)
+                marker_steps.mark(self, work)
             self._begin(work)
         # A drive that works alone may fail and need its next technique while the order is still alive; the
         # host's own passes take longest and have none after them.
@@ -229,30 +227,6 @@ class Execution:
             raise StepRefused(Code.IDENTITY_CHANGED, "another drive answers since the step was asked for")
         self.permit.check(line)
 
-    # --- the first irreversible step of the medium itself: markers ------------------------------------------
-
-    def _mark(self, work: Work) -> None:
-        if work.is_stopped:
-            return
-        work.placed = place(work.found, order_digest=self.order_digest, nonce=self.marker_nonce)
-        step = markers_step(work.commitment)
-        committed = MarkersCommittedBody(
-            medium=work.commitment,
-            commitment=markers.digest(work.placed, boot_nonce=self.marker_nonce),
-            count=str(len(work.placed)),
-        )
-        line = self.journal.append(
-            Kind.MARKERS_COMMITTED, step=step, body=write_body(committed), needs_ack=True
-        )
-        self.require_permit(work, line)
-        markers.write(work.drive.blocks, work.placed)
-        seen = [markers.read_back_before(work.drive.blocks, marker) for marker in work.placed]
-        body = MarkedBody(medium=work.commitment, read_back=",".join(one.value for one in seen))
-        self.journal.append(Kind.MARKED, step=step, body=write_body(body))
-        work.is_marked = True
-        if any(one is not Seen.YES for one in seen):
-            raise Refused(Code.MARKERS_FAILED, "a marker did not read back as it was written")
-
     # --- the commands ---------------------------------------------------------------------------------------
 
     def _begin(self, work: Work) -> None:
@@ -269,7 +243,7 @@ class Execution:
 
     def _begin_one(self, work: Work) -> bool:
         """Whether there was something to begin; `work.running` says whether it is on its way."""
-        if work.is_stopped or not work.is_marked or work.running is not None:
+        if work.is_stopped or not (work.is_marked or work.unmarked) or work.running is not None:
             return False
         if not work.commands and not work.techniques:
             return False
@@ -422,6 +396,6 @@ class Execution:
         self.note(work, kind, step, code, reason)
 
     def note(self, work: Work, kind: Kind, step: str, code: RefusalCode, reason: str) -> None:
-        """A line that says why a step of this medium was not begun, or failed."""
+        """A line that says why a step of this medium was not begun, failed, or is done without."""
         body = StoppedBody(medium=work.commitment, code=code.value, reason=reason)
         self.journal.append(kind, step=step, body=write_body(body))

@@ -7,8 +7,9 @@ refuse. What a line *allows* is not decided here (`permit`).
 
 Kinds, in the order of a run: accepted; for each medium released, opened; for each of its layers layer_start
 (needs_ack), layer_ended; markers_committed (needs_ack), marked; for each command start (needs_ack), sent,
-progress, ended; readback; then evidence, finished. `not_begun` and `failed` stand where a step of a medium
-stopped, `attached` where a second process took over to observe.
+progress, ended; readback; then evidence, finished. `unmarked` says why a commitment to no marker follows,
+`not_begun` and `failed` why a step of a medium stopped; `attached` stands where a second process took over to
+observe.
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ class Kind(StrEnum):
     LAYER_START = "layer_start"
     LAYER_ENDED = "layer_ended"
     MARKERS_COMMITTED = "markers_committed"
+    UNMARKED = "unmarked"
     MARKED = "marked"
     START = "start"
     SENT = "sent"

@@ -3,7 +3,8 @@
 Rules: every medium that has a drive is looked at, whatever became of it; what cannot be read is said so and
 costs no other medium its look; content is read back only after a pass that reached every byte, because of any
 other nothing could be claimed; all read-backs go on at once, since each waits for its own drive; markers that
-were not surely written are not read, because they cannot be found unchanged.
+were not surely written are not read, because they cannot be found unchanged; of a medium begun unmarked the
+same places are read, and what no erase leaves there is an error.
 """
 
 from __future__ import annotations
@@ -91,9 +92,10 @@ def _look(work: Work, reading: Reading | None, report: Report) -> ReadbackBody:
     content = _content(reading, codes, report)
     same = _same_identity(work, codes)
     reads = _marker_reads(work)
-    is_readable = Seen.NOT_OBSERVED
-    if reads:
-        is_readable = Seen.that(all(read.reading != MarkerReading.UNREADABLE.value for read in reads))
+    readings = {MarkerReading(read.reading) for read in reads} | _unmarked_reads(work)
+    if work.unmarked and MarkerReading.UNCHANGED in readings:
+        codes.append(Code.CONTENT_LEFT.value)
+    is_readable = Seen.that(MarkerReading.UNREADABLE not in readings) if readings else Seen.NOT_OBSERVED
     return ReadbackBody(
         medium=work.commitment,
         same_identity=same.value,
@@ -139,6 +141,14 @@ def _same_identity(work: Work, codes: list[str]) -> Seen:
     if same is Seen.NO:
         codes.append(Code.IDENTITY_CHANGED.value)
     return same
+
+
+def _unmarked_reads(work: Work) -> set[MarkerReading]:
+    """How the places read where nothing could be written: worth no claim, and some of it a doubt."""
+    if not work.is_held:
+        return set()
+    content = overwritten.content_after(work.technique, work.aim)
+    return {markers.read_unmarked(work.drive.blocks, place, content) for place in work.unmarked}
 
 
 def _marker_reads(work: Work) -> tuple[MarkerRead, ...]:

@@ -42,8 +42,10 @@ __all__ = [
     "classify",
     "derive",
     "digest",
+    "is_readable",
     "read_after",
     "read_back_before",
+    "read_unmarked",
     "write",
 ]
 
@@ -102,6 +104,14 @@ def read_back_before(blocks: BlockIo, marker: PlacedMarker) -> Seen:
         return Seen.NOT_OBSERVED
 
 
+def is_readable(blocks: BlockIo, marker: PlacedMarker) -> bool:
+    """Whether anything can be read at the marker's place; what, is forgotten."""
+    try:
+        return len(blocks.read(marker.nsid, marker.offset_bytes, len(marker.content))) == len(marker.content)
+    except (OSError, DeviceError):
+        return False
+
+
 def read_after(blocks: BlockIo, marker: PlacedMarker, content: Content | None) -> Reading:
     """How the marker reads now. `content`: of the overwrite that went over it, None without one. What was
     read is gone when this returns.
@@ -112,6 +122,25 @@ def read_after(blocks: BlockIo, marker: PlacedMarker, content: Content | None) -
     except (OSError, DeviceError):
         return Reading(reading=MarkerReading.UNREADABLE, changed_65536ths=None)
     return classify(marker.content, found, expected=None if content is None else content(*place))
+
+
+def read_unmarked(blocks: BlockIo, place: PlacedMarker, content: Content | None) -> MarkerReading:
+    """How the place of a marker that was never written reads; `unchanged` where neither an erase nor the
+    overwrite leaves such bytes, so that what stood there before may still stand there. They are gone when
+    this returns.
+    """
+    at = (place.nsid, place.offset_bytes, len(place.content))
+    try:
+        found = blocks.read(*at)
+    except (OSError, DeviceError):
+        return MarkerReading.UNREADABLE
+    if len(found) != len(place.content):
+        return MarkerReading.UNREADABLE
+    if content is not None and found == content(*at):
+        return MarkerReading.AS_OVERWRITTEN
+    if found == found[:1] * len(found):
+        return MarkerReading.CONSTANT if found.strip(b"\x00") else MarkerReading.ZERO
+    return MarkerReading.PSEUDORANDOM if _looks_random(found) else MarkerReading.UNCHANGED
 
 
 def classify(written: bytes, found: bytes, *, expected: bytes | None) -> Reading:

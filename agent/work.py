@@ -57,6 +57,8 @@ class Work:
     placed: tuple[PlacedMarker, ...] = ()
     #: The journal says that the markers were written.
     is_marked: bool = False
+    #: Where markers would lie on a drive that refuses all access: it is begun without any.
+    unmarked: tuple[PlacedMarker, ...] = ()
     #: The drive is held exclusively, so that what is read is the drive's and nobody changes it meanwhile.
     is_held: bool = False
     is_stopped: bool = False

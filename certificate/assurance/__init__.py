@@ -64,7 +64,9 @@ observed counts as the adverse one.
 10. A claim below the order's floor is inconclusive. A refused or failed command, or an unchanged marker, is
     `not_erased`. Recorded errors are at most inconclusive, but where the plan's next technique followed a
     failure, a code is explained that the raw words of that failure give: a completion other than success, a
-    status log that says failed.
+    status log that says failed. So is it that a drive could not be marked, where no marker was committed to
+    and its status log from right before the first command, a sanitize, says that its latest one failed: it
+    then refuses all access until one succeeds. What follows is at most device-reported, by rule 7.
 
 What only ever speaks against a medium has no place where it could be missed: an error, what did not let go, a
 key that still opens a layer. To leave one out is to say less, not to know less, and the signature is the

@@ -19,6 +19,10 @@ from certificate.statements.vocabulary import Technique
 NOT_APPLICABLE: Final[NotApplicable] = "not_applicable"
 #: Techniques that destroy a key and nothing else.
 CRYPTOGRAPHIC: Final = frozenset({Technique.NVME_SANITIZE_CRYPTO, Technique.NVME_FORMAT_CRYPTO})
+#: One command of the drive's own that reaches the whole subsystem, and has a status log.
+SANITIZES: Final = frozenset(
+    {Technique.NVME_SANITIZE_CRYPTO, Technique.NVME_SANITIZE_BLOCK, Technique.NVME_SANITIZE_OVERWRITE}
+)
 #: Techniques of the host's own writes, of which no device reports anything.
 HOST_OVERWRITES: Final = frozenset({Technique.OVERWRITE_KEYSTREAM, Technique.OVERWRITE_ZERO})
 

@@ -5,19 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from certificate import sanitize_words
+from certificate.assurance import explanations
 from certificate.assurance.case import NOT_APPLICABLE, Case
 from certificate.reasons import Reason
-from certificate.sanitize_words import SanitizeState, SanitizeStatus, Unreadable
 from certificate.selection import PLAIN_TRANSPORTS, SANICAP_CRYPTO_ERASE
-from certificate.statements.evidence import Command, MediumEvidence
+from certificate.statements.evidence import MediumEvidence
 from certificate.statements.statement import NOT_OBSERVED, Seen
 from certificate.statements.vocabulary import DeviceClass, MediaKind, Transport
 
-#: What an agent records of a command whose completion is no success, and of a sanitize that the status log
-#: says has failed.
-REFUSED_ERROR: Final = "DEVICE_STATUS"
-FAILED_ERROR: Final = "SANITIZE_FAILED"
 #: Identify Controller: capacity of the whole drive and of what is in no namespace, 16 bytes each.
 TOTAL_WORD: Final = "TNVMCAP"
 UNALLOCATED_WORD: Final = "UNVMCAP"
@@ -43,27 +38,8 @@ def reasons(case: Case) -> Iterator[Reason]:
         yield Reason.CAPACITY_UNACCOUNTED
     if _may_hide_capacity(entry):
         yield Reason.HIDDEN_CAPACITY
-    earlier = [command for attempt in case.attempts[:-1] for command in attempt.commands]
-    if set(entry.errors) - {code for command in earlier for code in _explained(command)}:
+    if set(entry.errors) - explanations.codes(case):
         yield Reason.ERRORS_SEEN
-
-
-def _explained(command: Command) -> Iterator[str]:
-    """The codes that an agent records of what this command's own raw words say of its failure.
-
-    A code stands once however often it was met, so that one of the judged attempt may hide behind it; the
-    failure itself stands in the words of the judged commands, which are read as well.
-    """
-    try:
-        if sanitize_words.completion_status(command.completion_status) != 0:
-            yield REFUSED_ERROR
-    except Unreadable:
-        pass
-    try:
-        if SanitizeStatus.parse(command.status_log_after).state == SanitizeState.FAILED:
-            yield FAILED_ERROR
-    except Unreadable:
-        pass
 
 
 def addressable(case: Case) -> Iterator[Reason]:

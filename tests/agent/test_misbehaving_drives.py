@@ -39,9 +39,12 @@ COMMANDS_ONLY = {
     Fault.CAPABILITY_WRONG,
     Fault.RESTRICTED_FAILURE,
     Fault.UNRESTRICTED_FAILURE,
+    Fault.FAILURE_LEFT,
 }
 #: What a Format refused leads to: the plan's next technique, and at last the host's own overwrite.
 NEXT_FOLLOWS = {Fault.FAILS, Fault.REFUSES}
+#: A sanitize is what leads out of a sanitize that failed; it is begun unmarked where nothing can be read.
+WAY_OUT = {Fault.RESTRICTED_FAILURE, Fault.UNRESTRICTED_FAILURE, Fault.FAILURE_LEFT}
 #: Neither a cryptographic erase (the key is another) nor a block erase asks a bad block.
 UNTOUCHED = {Fault.BAD_BLOCKS}
 
@@ -86,8 +89,8 @@ def may_be_erased(way: str, fault: Fault) -> bool:
     if way == "overwrite":
         return fault in NOT_FOUND | COMMANDS_ONLY
     if way.startswith("format"):
-        return fault in NOT_FOUND | NEXT_FOLLOWS | UNTOUCHED
-    return fault in NOT_FOUND | UNTOUCHED
+        return fault in NOT_FOUND | NEXT_FOLLOWS | UNTOUCHED | {Fault.FAILURE_LEFT}
+    return fault in NOT_FOUND | UNTOUCHED | WAY_OUT
 
 
 @pytest.mark.parametrize("way", WAYS)

@@ -14,15 +14,15 @@ from typing import Any
 
 import pytest
 
-from agent import acceptance, admission, permit, run_directory, tokens
-from agent.devices.simulated import occurrences
+from agent import acceptance, admission, markers, permit, run_directory, tokens
+from agent.devices.simulated import Fault, occurrences
 from agent.permit import Permit
 from agent.world import World
 from certificate import assurance, delivery
 from certificate.assurance import sanitize
 from certificate.commitment import markers_digest
 from certificate.messages import Accepted, JournalLine
-from certificate.statements.vocabulary import Result
+from certificate.statements.vocabulary import MarkerReading, Result
 
 TENANT_TEXT = b"a tenant's secret"
 
@@ -173,6 +173,26 @@ def slow_world(tools: Tools) -> World:
     return World(clock=time.clock, now=lambda: datetime.now(UTC), pause=time.pause, random_bytes=urandom)
 
 
+def a_failed_drive_lies(tools: Tools) -> None:
+    """It could not be marked, says that it is sanitized, and its tenant's files still stand there."""
+    lab = tools.laboratory(deallocates=False)
+    lab.drives[0].set_faults([Fault.RESTRICTED_FAILURE, Fault.LIES])
+    order = lab.accept()
+    lab.run(order)
+    claim = lab.claim(order, "SN-1")
+    assert claim.result is not Result.ERASED, "a drive that still reads was certified"
+
+
+def a_failed_drive_could_be_marked(tools: Tools) -> None:
+    """Its log tells of a failure that was left long ago; it reads and writes, and lies."""
+    lab = tools.laboratory(deallocates=False)
+    lab.drives[0].set_faults([Fault.FAILURE_LEFT, Fault.LIES])
+    order = lab.accept()
+    lab.run(order)
+    claim = lab.claim(order, "SN-1")
+    assert claim.result is Result.NOT_ERASED, "a drive was not marked although it could be"
+
+
 # --- what is taken out --------------------------------------------------------------------------------------
 
 
@@ -220,6 +240,14 @@ def without_single_execution(rewrite: Any, patch: Any) -> None:
     patch.setattr(tokens, "unsettled", lambda run: None)
 
 
+def without_a_look_at_the_unmarked(rewrite: Any, patch: Any) -> None:
+    patch.setattr(markers, "read_unmarked", lambda blocks, place, content: MarkerReading.PSEUDORANDOM)
+
+
+def without_refused_access(rewrite: Any, patch: Any) -> None:
+    patch.setattr(markers, "is_readable", lambda blocks, place: False)
+
+
 MUTANTS = (
     Mutant(
         rule="token",
@@ -262,6 +290,18 @@ MUTANTS = (
         remove=without_grounds,
         story=an_order_says_that_its_customer_stays,
         breaks="an order without grounds was obeyed",
+    ),
+    Mutant(
+        rule="what no erase leaves on an unmarked drive",
+        remove=without_a_look_at_the_unmarked,
+        story=a_failed_drive_lies,
+        breaks="a drive that still reads was certified",
+    ),
+    Mutant(
+        rule="only a drive that refuses access is begun unmarked",
+        remove=without_refused_access,
+        story=a_failed_drive_could_be_marked,
+        breaks="a drive was not marked although it could be",
     ),
 )
 PAIR = (without_fence, without_single_execution)

@@ -16,6 +16,7 @@ import pytest
 from certificate.assurance import (
     claim,
     commands,
+    explanations,
     format_nvm,
     judgement,
     layers,
@@ -103,6 +104,12 @@ def unallocated(case: Judged) -> Judged:
     return rest.marked()
 
 
+def kept_out(case: Judged) -> Judged:
+    """The drive was found with a failed sanitize: it could not be marked, and says that ours ended."""
+    before = case.told("commands.0.status_log_before", status_log(sanitize_dword10(2), state=3))
+    return before.told("markers.markers", []).reopened().told("errors", ["ACCESS_REFUSED"])
+
+
 def without_refusal(case: Judged) -> Judged:
     """Nothing says that the drive refused the technique before."""
     accepted = case.told("commands.0.completion_status", "0000").told("commands.0.was_accepted", "yes")
@@ -179,8 +186,8 @@ MUTANTS = (
     ),
     Mutant(
         rule="a code that no earlier command's own words give is not explained",
-        owner=medium,
-        function="_explained",
+        owner=explanations,
+        function="_of_failure",
         old="if SanitizeStatus.parse(command.status_log_after).state == SanitizeState.FAILED:",
         new="if True:",
         told=told(BLOCK, "errors", ["SANITIZE_FAILED"], refused=(CRYPTO,)),
@@ -595,6 +602,39 @@ MUTANTS = (
         old="found.add(Reason.BELOW_FLOOR)",
         new="pass",
         told=honest(KEYSTREAM, lambda case: case.ordered("plan.floor", "purge")),
+    ),
+    Mutant(
+        rule="a drive that could not be marked is at most believed",
+        owner=markers,
+        function="reasons",
+        old="yield Reason.NO_MARKERS",
+        new="pass",
+        told=honest(CRYPTO, kept_out),
+        allowed=PURGE_REPORTED,
+    ),
+    Mutant(
+        rule="only a failed sanitize explains that a drive was not marked",
+        owner=explanations,
+        function="_was_kept_out",
+        old="before.state == SanitizeState.FAILED",
+        new="True",
+        told=honest(
+            CRYPTO,
+            lambda case: kept_out(case).told("commands.0.status_log_before", status_log(0, state=0)),
+        ),
+    ),
+    Mutant(
+        rule="a drive that was marked did not refuse to be",
+        owner=explanations,
+        function="_was_kept_out",
+        old=" or committed.markers",
+        new="",
+        told=honest(
+            CRYPTO,
+            lambda case: kept_out(case).told(
+                "markers", case.evidence.media[0].markers.model_dump(mode="json")
+            ),
+        ),
     ),
     Mutant(
         rule="a doubt is a doubt",

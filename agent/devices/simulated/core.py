@@ -168,7 +168,7 @@ class DriveCore:
             raise MediaRefused(Verdict.INTERNAL_ERROR)
         if state.sanitize.status == "running":
             raise MediaRefused(Verdict.SANITIZE_RUNNING)
-        if state.sanitize.status == "failed":
+        if state.is_kept_out:
             raise MediaRefused(Verdict.SANITIZE_FAILED)
 
     def _store(self, state: State, blocks: range, data: bytes) -> None:

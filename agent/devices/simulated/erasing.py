@@ -196,7 +196,7 @@ def _sanitize_refusal(state: State, action: str, *, is_no_deallocate: bool) -> V
 def _format_refusal(state: State, nsids: set[int], erase: str | None) -> Verdict | None:
     if state.sanitize.status == "running":
         return Verdict.SANITIZE_RUNNING
-    if state.sanitize.status == "failed":
+    if state.is_kept_out:
         return Verdict.SANITIZE_FAILED
     if Fault.CAPABILITY_WRONG in state.faults and erase is not None:
         return Verdict.INVALID_FIELD

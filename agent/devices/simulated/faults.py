@@ -56,6 +56,10 @@ class Fault(StrEnum):
         "unrestricted_failure",
         "An earlier sanitize failed that may be left: no access until exit failure or another sanitize.",
     )
+    FAILURE_LEFT = (
+        "failure_left",
+        "An earlier sanitize failed and its failure was left; only the status log still tells of it.",
+    )
     WRITE_PROTECTED = "write_protected", "Refuses every write and every erase, and says so."
     # what it does with blocks
     DROPS_WRITES = "drops_writes", "Acknowledges every write and stores nothing."
@@ -66,7 +70,7 @@ class Fault(StrEnum):
 
 
 #: Those that are a state a drive is found in.
-FAILURES = frozenset({Fault.RESTRICTED_FAILURE, Fault.UNRESTRICTED_FAILURE})
+FAILURES = frozenset({Fault.RESTRICTED_FAILURE, Fault.UNRESTRICTED_FAILURE, Fault.FAILURE_LEFT})
 
 
 def read_faults(names: Iterable[object]) -> frozenset[Fault]:

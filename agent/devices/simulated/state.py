@@ -108,6 +108,11 @@ class State:
         return self.sanitize_polls * SLOWNESS if Fault.SLOW in self.faults else self.sanitize_polls
 
     @property
+    def is_kept_out(self) -> bool:
+        """A sanitize failed, and nothing was done since that leads out of it (Base 2.0, 8.21)."""
+        return self.sanitize.status == "failed" and Fault.FAILURE_LEFT not in self.faults
+
+    @property
     def bad_blocks(self) -> frozenset[int]:
         """Where nothing can be read or written: at a third and at three quarters."""
         is_bad = Fault.BAD_BLOCKS in self.faults

@@ -364,7 +364,15 @@ def test_an_unrestricted_failure_may_be_left_with_its_data(make_nvme: Make, wire
     assert drive.read(1, 0, 4096) == PAGE
 
 
-@pytest.mark.parametrize("fault", [Fault.RESTRICTED_FAILURE, Fault.UNRESTRICTED_FAILURE])
+def test_a_failure_that_was_left_is_still_told_and_refuses_nothing(make_nvme: Make, wire: Wire) -> None:
+    drive = full(make_nvme(), Fault.FAILURE_LEFT)
+    assert drive.submit(wire("get_sanitize_log.command"), 512).data[2] == 3
+    assert drive.read(1, 0, 4096) == PAGE
+    drive.write(1, 0, bytes(4096))
+    assert drive.submit(wire("format_crypto.command"), 0).status == 0
+
+
+@pytest.mark.parametrize("fault", [Fault.RESTRICTED_FAILURE, Fault.UNRESTRICTED_FAILURE, Fault.FAILURE_LEFT])
 def test_a_plain_drive_has_no_sanitize_that_could_have_failed(make_plain: MakePlain, fault: Fault) -> None:
     drive = full(make_plain(), fault)
     assert drive.read(1, 0, 4096) == PAGE

@@ -48,14 +48,16 @@ from controller.guards import (
     GUARDS_TO_PLAN,
     GUARDS_TO_QUARANTINE,
     GUARDS_TO_STAGE,
+    DrivesAreTheExpectedOnes,
     Guard,
+    IdentityAgrees,
     failing,
     is_of_an_earlier_epoch,
     order_staleness,
     require,
 )
 from controller.guards.customer import is_earlier
-from controller.pace import questions, refuse, wait
+from controller.pace import WATCH_EVERY, questions, refuse, wait
 from controller.states import State
 from controller.verdicts import objections, to_a_person
 from controller.way_back import CAME_BACK, give_back, has_returned, is_restored, way_back, why_given_back
@@ -221,7 +223,7 @@ def _staged(facts: Facts, now: datetime) -> Decision:
     if waiting := _inspecting(facts, now):
         return waiting
     if refused := failing(GUARDS_TO_PLAN, facts, now):
-        return refuse(facts, now, refused)
+        return _reading_again(facts, now, refused) or refuse(facts, now, refused)
     if _restart(facts) is not None:
         return wait(facts, now, "planning", effect=Effect.MAKE_PLAN)
     return Move(to=State.PLANNED, reason="the plan of this boot's inventory stands")
@@ -274,6 +276,20 @@ def _inspecting(facts: Facts, now: datetime) -> Wait | None:
             until=begun_at + facts.boot_takes,
         )
     return wait(facts, now, "starting the erase environment", effect=Effect.BOOT)
+
+
+def _reading_again(facts: Facts, now: datetime, refused: tuple[tuple[Guard, Refused], ...]) -> Wait | None:
+    """What an inventory refused may be over: a sanitize that ran by itself, a drive that was not seated. It
+    is read again at the pace of the watch, and what it refuses now is said in the same words.
+    """
+    begun_at = facts.begun_at(Effect.INSPECT)
+    is_of_inventory = any(
+        isinstance(guard, (IdentityAgrees, DrivesAreTheExpectedOnes)) for guard, _ in refused
+    )
+    if not is_of_inventory or (begun_at is not None and begun_at <= now < begun_at + WATCH_EVERY):
+        return None
+    said = "; ".join(f"{refusal.code.value}: {refusal.reason}" for _, refusal in refused)
+    return wait(facts, now, said, effect=Effect.INSPECT)
 
 
 def _restart(facts: Facts) -> str | None:

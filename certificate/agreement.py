@@ -33,7 +33,7 @@ from certificate.statements.evidence import MediumEvidence
 from certificate.statements.outcome import Claim, Custody
 from certificate.statements.statement import NOT_OBSERVED
 from certificate.statements.summary import MediumSummary
-from certificate.statements.vocabulary import Escrow, Method, ResidueState, Result, Role, WhatBecame
+from certificate.statements.vocabulary import Method, ResidueState, Result, Role, WhatBecame
 
 
 def require_one_story(outcome: Statement[Outcome], obeyable: Obeyable, evidence: Evidence) -> MediumEvidence:
@@ -69,7 +69,6 @@ def _require_words(entry: MediumEvidence, said: Outcome, order: Order, evidence:
     if done == "not_applicable" or seen == "not_applicable":
         raise Untrusted(Code.EVIDENCE_MISMATCH, "the outcome tells of no attempt")
     planned = next(each for each in order.plan.media if each.commitment == said.medium.commitment)
-    escrow = order.escrow if order.escrow == NOT_OBSERVED else Escrow(order.escrow)
     words = (
         ("medium", said.medium, entry.medium),
         ("boot trust", said.boot_trust, order.boot_trust),
@@ -91,7 +90,7 @@ def _require_words(entry: MediumEvidence, said: Outcome, order: Order, evidence:
         (
             "list of keys",
             said.cryptographic_erase,
-            outcome_words.cryptographic_erases(entry, escrow=escrow),
+            outcome_words.cryptographic_erases(entry, escrow=order.escrow),
         ),
         ("verifier", (seen.verified_by, seen.role), (evidence.agent_keyid, Role.AGENT)),
         ("list of unaddressed areas", done.unaddressed_areas, entry.unaddressed_areas),

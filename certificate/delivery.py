@@ -13,8 +13,8 @@
  5. The plan in the order digests to the plan digest, which is what people approved; plan and order speak of
     the same deprovision, boot and host, and the host is the one its facts make.
  6. The validation table is signed by a root key, is the one the plan names, has a rule for the plan's class
-    of data, and that rule's floor, overwrite and read-back are the plan's. What the table does not name is
-    not wiped.
+    of data; that rule's floor, overwrite and read-back are the plan's, and its word about copies of keys is
+    the order's. What the table does not name is not wiped.
  7. The approvals are those the order's basis names, each by another enrolled operator, for exactly this plan,
     alive when the order was issued and for a day at most. There are as many as the table asks where a tenancy
     ended, two where people ask by hand, and never fewer than the order itself says; who approves is not who
@@ -127,8 +127,8 @@ def obey(
     time in milliseconds of CLOCK_BOOTTIME, as `now_ms`.
     Raises Malformed (a file is not what it claims to be) or Untrusted: SIGNATURE_INVALID, KEY_UNTRUSTED,
     KEY_REVOKED_AT_INDEX, PURPOSE_MISMATCH, NOT_LOGGED, PROOF_INVALID, CHECKPOINT_INVALID,
-    ORDER_FOR_ANOTHER_BOOT, ORDER_EXPIRED, PLAN_MISMATCH, APPROVALS_MISSING, SUBJECT_MISMATCH,
-    BASIS_INSUFFICIENT, DECISIONS_MISSING.
+    ORDER_FOR_ANOTHER_BOOT, ORDER_EXPIRED, PLAN_MISMATCH, ESCROW_MISMATCH, APPROVALS_MISSING,
+    SUBJECT_MISMATCH, BASIS_INSUFFICIENT, DECISIONS_MISSING.
     """
     entry = log_entry.read(delivery.log_entry)
     # 1. Signature, role, position, purpose.
@@ -215,6 +215,9 @@ def _open_table(
     if (order.plan.overwrite, order.plan.read_back) != (rule.overwrite, rule.read_back):
         asked = f"{rule.overwrite.value} and {rule.read_back.value}"
         raise Untrusted(Code.PLAN_MISMATCH, f"overwrite or read-back are not what the table asks, {asked}")
+    if order.escrow is not rule.escrow:
+        said = f"the order says {order.escrow.value} of copies of keys, the table {rule.escrow.value}"
+        raise Untrusted(Code.ESCROW_MISMATCH, said)
     return table, rule
 
 

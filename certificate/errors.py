@@ -128,6 +128,10 @@ class Code(RefusalCode):
         "The machine was restarted; the controller must plan again.",
     )
     PLAN_MISMATCH = "PLAN_MISMATCH", "Plan again: what was approved is not what was ordered."
+    ESCROW_MISMATCH = (
+        "ESCROW_MISMATCH",
+        "Make a new order: what it says of copies of keys is not what the signed table says.",
+    )
     APPROVALS_MISSING = "APPROVALS_MISSING", "Collect the approvals that the validation table requires."
     BASIS_INSUFFICIENT = (
         "BASIS_INSUFFICIENT",

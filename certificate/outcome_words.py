@@ -93,9 +93,7 @@ def destination(claim: Claim) -> Destination | NotObserved:
     return Destination.DESTROYED if claim.method is Method.DESTROY else Destination.STAYS_IN_HOST
 
 
-def cryptographic_erases(
-    entry: MediumEvidence, *, escrow: Escrow | NotObserved
-) -> tuple[CryptographicErase, ...]:
+def cryptographic_erases(entry: MediumEvidence, *, escrow: Escrow) -> tuple[CryptographicErase, ...]:
     """One for the medium's own keys, one for each layer's. A drive does not tell most of what is asked, and
     then nobody observed it.
     """

@@ -276,6 +276,11 @@ class Reason(StrEnum):
         Effect.AT_MOST_DEVICE_REPORTED,
         "A namespace holds fewer than three markers, or is listed twice; markers do not prove all of it.",
     )
+    NAMESPACES_UNLISTED = (
+        "NAMESPACES_UNLISTED",
+        Effect.AT_MOST_DEVICE_REPORTED,
+        "The drive may have namespaces that the controller asked does not list, and they hold no marker.",
+    )
     MARKER_NOT_READ_BACK = (
         "MARKER_NOT_READ_BACK",
         Effect.AT_MOST_DEVICE_REPORTED,

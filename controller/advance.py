@@ -4,7 +4,8 @@ number of times.
 Rules: claim, facts, decision and its commit share one transaction, so no fact can change between looking and
 moving; an effect's beginning is committed with the decision that asks for it; the move to `erasing` commits
 the dispatch with it. An order is signed outside (`intent`), so the move to `intended` decides once more in
-the transaction that stores it.
+the transaction that stores it. What rests on the validation table is decided only under the newest that the
+store knows; everything else goes on (`tables`).
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from sqlalchemy import Connection
 from certificate.errors import Refused
 from certificate.identifiers import DeprovisionId
 from controller import case as cases
-from controller import knowledge
+from controller import knowledge, tables
 from controller.case import Case
 from controller.dispatch import lease as leases
 from controller.errors import LostRace
@@ -28,6 +29,9 @@ from controller.lifecycle import Decision, Move, Refuse, Wait, decide
 from controller.program import Program
 from controller.states import State
 from controller.store import boots, deprovisions, effects_begun, orders
+
+#: Reached, and left for a new plan, only under the newest validation table.
+_UNDER_A_PLAN = frozenset({State.PLANNED, State.APPROVED, State.INTENDED})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,19 +52,35 @@ class Step:
         return () if isinstance(self.decision, Move) else self.decision.ask
 
     @property
+    def rests_on_the_table(self) -> bool:
+        """Planning, what follows a plan up to the dispatch, and the way back to a new plan; not what gives a
+        host back, nor what follows an order that was sent.
+        """
+        if self.effect in (Effect.MAKE_PLAN, Effect.DISPATCH):
+            return True
+        if not isinstance(self.decision, Move):
+            return False
+        is_replanned = self.decision.to is State.STAGED and self.case.deprovision.state in _UNDER_A_PLAN
+        return is_replanned or self.decision.to in _UNDER_A_PLAN
+
+    @property
     def is_rest(self) -> bool:
         """Nothing is left to do before the next due instant."""
         return not isinstance(self.decision, Move) and self.effect is None and not self.questions
 
 
 def advance(program: Program, key: DeprovisionId, *, owner: str) -> Step:
-    """One step under `owner`'s lease. Raises LostRace while somebody else works on it."""
+    """One step under `owner`'s lease. Raises LostRace while somebody else works on it, and
+    Refused(TABLE_SUPERSEDED); then nothing is claimed either.
+    """
     with program.store.transaction() as tx:
         now = program.clock()
         row = deprovisions.claim(tx, key, owner=owner, now=now, lease=leases.LEASE)
         case = cases.load(tx, key)
         decision = decide(knowledge.facts_of(tx, program, case, now=now), now)
         step = Step(case=case, decision=decision, fence=row.fence)
+        if step.rests_on_the_table:
+            tables.require_newest(tx, program.documents.present_table)
         if not _is_intent(decision):
             _commit(tx, step, now)
     if _is_intent(decision):

@@ -47,7 +47,6 @@ from certificate.statements.summary import MediumSummary, Summary
 from certificate.statements.validation import ValidationTable
 from certificate.statements.vocabulary import (
     DeviceClass,
-    Escrow,
     ResidueName,
     ResidueState,
     Result,
@@ -163,9 +162,7 @@ def make_outcome(
         agent_keyid=evidence.agent_keyid,
         attestation=NOT_OBSERVED,
         sanitization=_sanitization(seen, order=order, evidence=evidence),
-        cryptographic_erase=outcome_words.cryptographic_erases(
-            seen, escrow=NOT_OBSERVED if order.escrow == NOT_OBSERVED else Escrow(order.escrow)
-        ),
+        cryptographic_erase=outcome_words.cryptographic_erases(seen, escrow=order.escrow),
         verification=_verification(seen, agent_keyid=evidence.agent_keyid),
         validation=_validation(order=order, verdict=verdict, issuer=issue.issuer, decided_at=decided_at),
         gdpr_art28_3_g=Seen.that(verdict.claim.result is Result.ERASED),

@@ -174,6 +174,10 @@ class Code(RefusalCode):
     # the validation table and its versions
     TABLE_NOT_KEPT = "TABLE_NOT_KEPT", "Put validation.N.dsse.json back (bundles hold it), restart, retry."
     TABLE_ROLLED_BACK = "TABLE_ROLLED_BACK", "Put the newest table back, or sign the next one over it."
+    TABLE_SUPERSEDED = (
+        "TABLE_SUPERSEDED",
+        "Put the newest signed table and those before it into this controller's home, and start serve again.",
+    )
     TABLE_VERSION_WRONG = "TABLE_VERSION_WRONG", "Draft the table in force anew (expunge policy draft FILE)."
     DRAFT_INVALID = "DRAFT_INVALID", "Correct the place that is named; expunge policy draft shows the form."
     DRAFT_EXISTS = "DRAFT_EXISTS", "Name another file, or move this one aside; no draft is written over."

@@ -28,6 +28,7 @@ from certificate.statements import Purpose, ValidationTable, make, subject
 from certificate.statements.validation import DataClassRule, ValidationRow
 from certificate.statements.vocabulary import (
     DeviceClass,
+    Escrow,
     Grade,
     MediaKind,
     Method,
@@ -184,6 +185,8 @@ def _validation_table(purpose: Purpose, issued_at: datetime, nonce: bytes, root_
                 approvals_required=0,
                 overwrite=OverwritePattern.KEYSTREAM,
                 read_back=ReadBackMode.FULL,
+                # Nobody has said yet whether copies of keys are kept, and init does not say it for them.
+                escrow=Escrow.UNKNOWN,
             ),
         ),
         rows=(

@@ -3,8 +3,9 @@ its log entry.
 
 Rules (DESIGN.md, rules 2 to 4): the fence is taken first, in a transaction of its own, and is spent even if
 nobody uses it; the order is signed outside any transaction; the transaction that stores it decides again and
-builds the basis again, and if either came out otherwise nothing is stored (LostRace: look again). "Logged" is
-a checkpoint, signed after it.
+builds the basis again, and if either came out otherwise nothing is stored (LostRace: look again); it looks
+again, too, whether the validation table is the newest that the store knows. "Logged" is a checkpoint, signed
+after it.
 """
 
 from __future__ import annotations
@@ -20,8 +21,9 @@ from certificate.identifiers import DeprovisionId, OrderId
 from certificate.statements import Plan
 from certificate.statements.order import Anchor, Basis, Order
 from certificate.statements.statement import Statement, read_model
+from certificate.statements.validation import DataClassRule
 from controller import case as cases
-from controller import checkpointing, knowledge
+from controller import checkpointing, knowledge, tables
 from controller.basis import basis_of
 from controller.case import Case
 from controller.errors import Code, LostRace
@@ -39,6 +41,7 @@ class _Ground:
 
     case: Case
     plan: Plan
+    rule: DataClassRule
     basis: Basis
     hello_nonce: str
     hello_asked_at: datetime
@@ -46,8 +49,9 @@ class _Ground:
 
     def says_the_same_as(self, other: _Ground) -> bool:
         """Whether an order built on either would be the same; the log may have grown in between."""
-        mine = (self.plan, self.basis, self.hello_nonce, self.case.boot, self.case.known)
-        return mine == (other.plan, other.basis, other.hello_nonce, other.case.boot, other.case.known)
+        mine = (self.plan, self.rule, self.basis, self.hello_nonce, self.case.boot, self.case.known)
+        theirs = (other.plan, other.rule, other.basis, other.hello_nonce, other.case.boot, other.case.known)
+        return mine == theirs
 
 
 def intend(program: Program, key: DeprovisionId, *, fence: int) -> None:
@@ -89,7 +93,8 @@ def intend(program: Program, key: DeprovisionId, *, fence: int) -> None:
 def _ground(
     tx: Connection, program: Program, key: DeprovisionId, *, ledger_seq: int, ledger_head: str
 ) -> _Ground:
-    """Raises LostRace where `decide` no longer says *intend*."""
+    """Raises LostRace where `decide` no longer says *intend*, Refused(TABLE_SUPERSEDED)."""
+    tables.require_newest(tx, program.documents.present_table)
     now = program.clock()
     case = cases.load(tx, key)
     decision = decide(knowledge.facts_of(tx, program, case, now=now), now)
@@ -98,14 +103,24 @@ def _ground(
     hello = observations.latest(tx, Question.ORDER_HELLO, key)
     if hello is None or hello.asked.detail is None:
         raise Refused(Code.AGENT_SILENT, "no hello for this order")
+    plan = read_model(case.plan.text, Plan, what="plan")
     return _Ground(
         case=case,
-        plan=read_model(case.plan.text, Plan, what="plan"),
+        plan=plan,
+        rule=_rule(program, plan),
         basis=basis_of(tx, program, case, now=now, ledger_seq=ledger_seq, ledger_head=ledger_head),
         hello_nonce=str(hello.asked.detail["hello_nonce"]),
         hello_asked_at=hello.asked.asked_at,
         anchor=anchor(tx, program),
     )
+
+
+def _rule(program: Program, plan: Plan) -> DataClassRule:
+    """Of the very table that the plan names. Raises Refused: TABLE_NOT_KEPT, NO_VALIDATION_RULE."""
+    rule = program.documents.table_named(plan.validation_digest).table.rule(plan.data_class)
+    if rule is None:
+        raise Refused(Code.NO_VALIDATION_RULE, f"no rule for {plan.data_class!r}")
+    return rule
 
 
 def anchor(tx: Connection, program: Program) -> Anchor:
@@ -134,6 +149,7 @@ def _order(program: Program, ground: _Ground, *, fence: int) -> Statement[Order]
         ),
         host=ground.case.known.named(),
         plan=ground.plan,
+        rule=ground.rule,
         basis=ground.basis,
         anchor=ground.anchor,
         signing=Signing(

@@ -10,6 +10,7 @@ answer
    for each, or with an answer other than `ended`, is not made. Only by hand, and only for a host that two
    operators declared `stock` or `internal`, may a complete list be empty. (The guards say the same before and
    after; this is the last look, at what is about to be signed.)
+4. What it says of copies of keys is what the signed table says for this class of data, and nobody else.
 
 Pure: ids, nonces, times and digests are handed in.
 """
@@ -26,7 +27,6 @@ from certificate.statements.medium import Host
 from certificate.statements.order import Anchor, Basis, Order
 from certificate.statements.plan import Plan
 from certificate.statements.statement import (
-    NOT_OBSERVED,
     NotApplicable,
     Purpose,
     Seen,
@@ -34,6 +34,7 @@ from certificate.statements.statement import (
     make,
     subject,
 )
+from certificate.statements.validation import DataClassRule
 from certificate.statements.vocabulary import BootTrust, Observer, Trigger
 from controller.errors import Code
 
@@ -74,19 +75,23 @@ def make_order(
     boot: BootNamed,
     host: Host,
     plan: Plan,
+    rule: DataClassRule,
     basis: Basis,
     anchor: Anchor,
     signing: Signing,
     version: str,
 ) -> Statement[Order]:
     """The order as it will be signed. Raises Refused: TENANCY_REMAINS, TENANCY_NONE_KNOWN,
-    TENANCY_LIST_UNKNOWN, DISPOSITION_REFUSES, DISPOSITION_UNDECLARED, PLAN_OF_ANOTHER_BOOT.
+    TENANCY_LIST_UNKNOWN, DISPOSITION_REFUSES, DISPOSITION_UNDECLARED, PLAN_OF_ANOTHER_BOOT,
+    NO_VALIDATION_RULE. `rule`: of the plan's class of data, in the table that the plan names.
     """
     _refuse_a_weak_basis(basis, trigger=trigger, plan=plan)
     if plan.boot_id != boot.boot_id:
         raise Refused(
             Code.PLAN_OF_ANOTHER_BOOT, "the plan was made for another start of the erase environment"
         )
+    if rule.data_class != plan.data_class:
+        raise Refused(Code.NO_VALIDATION_RULE, f"a rule for {rule.data_class!r}, not {plan.data_class!r}")
     predicate = Order(
         schema_version=1,
         purpose=signing.purpose,
@@ -108,7 +113,7 @@ def make_order(
         host=host,
         plan=plan,
         plan_digest=plan.canonical_digest(),
-        escrow=NOT_OBSERVED,
+        escrow=rule.escrow,
         basis=basis,
         anchor=anchor,
         controller_version=version,

@@ -10,6 +10,9 @@ Rules:
 - The ledger remembers the newest table that this store ever worked under. An older one, or another one of the
   same number, is refused at start (TABLE_ROLLED_BACK): who could put back an old table could bring back a
   floor, or an acceptance, that the provider had given up.
+- Nothing is planned, ordered or dispatched under a table that is not the newest of the ledger: a process that
+  goes on under an older one, beside another that was started later, refuses (TABLE_SUPERSEDED) until it is
+  started again. What it sent before, it follows and judges by the table of the order.
 
 KNOWN GAP: a home whose tables and store were restored together from one backup works under the older table
 again; such a store is frozen, and the two operators who reconcile it compare the tables (docs/operate.md).
@@ -129,6 +132,22 @@ def take_up(tx: Connection, present: KeptTable, *, now: datetime) -> None:
                 f" {known} ({digest[:16]})",
             )
     ledger.append(tx, ValidationTableTaken(version=version, table_digest=present.digest), now=now)
+
+
+def require_newest(tx: Connection, present: KeptTable) -> None:
+    """Silent while no newer table was taken up in this store. Raises Refused(TABLE_SUPERSEDED).
+
+    Another process may have been started under a newer one since; this one finds out in the transaction that
+    would plan, order or dispatch.
+    """
+    newest = ledger.newest(tx, ValidationTableTaken.kind)
+    if newest is None or newest.body["table_digest"] == present.digest:
+        return
+    raise Refused(
+        Code.TABLE_SUPERSEDED,
+        f"this process works under version {present.table.version} ({present.digest[:16]}); the newest in the"
+        f" ledger is version {newest.body['version']} ({newest.body['table_digest'][:16]})",
+    )
 
 
 def _kept_files(folder: Path) -> list[tuple[int, Path]]:

@@ -136,6 +136,7 @@ class Papers:
                     "approvals_required": 0,
                     "overwrite": self.overwrite,
                     "read_back": self.read_back,
+                    "escrow": "unknown",
                 }
             ],
             rows=[],

@@ -39,7 +39,9 @@ observed counts as the adverse one.
 7.  The markers open the commitment that the controller acknowledged, are as many as were committed, and are
     exactly those that `marking` derives again from order, nonce, medium and attached namespaces: markers
     elsewhere prove nothing of the rest. A listed namespace with fewer than three, at different offsets, is at
-    most device-reported: one that is not attached cannot be marked, one below three pages has no room.
+    most device-reported: one that is not attached cannot be marked, one below three pages has no room. So
+    is a sanitize of a drive whose namespaces may not all be listed, by the words of rule 4: it reaches them,
+    and no marker shows it.
     Every changed marker differs in about half of its bits. By reading:
         pseudorandom    a changed key after a cryptographic sanitize or Format; fits an erase of blocks or
                         user data and shows no key there; nothing after an overwrite
@@ -55,8 +57,10 @@ observed counts as the adverse one.
     After another technique a read-back proves nothing, and an adverse one is a doubt. No device reports on
     what the host writes: where its markers would be worth device-reported, it is inconclusive.
 8.  boot_trust caps: `network` at most clear; `tenant_os` at most inconclusive; `installed` as tenant_os, but
-    not for an agent beside the machine or on a host that never had a tenant. Media keys known to be escrowed:
-    a cryptographic erase is at most inconclusive (SP 800-88r2, 3.2.2); not knowing is said in `limits`.
+    not for an agent beside the machine or on a host that never had a tenant. Keys known to be kept elsewhere:
+    what destroys nothing but keys, the drive's or a layer's, is at most inconclusive (SP 800-88r2, 3.2.2);
+    not knowing is said in `limits`. Who knows is the provider, by its signed validation table; the order
+    repeats that word.
 9.  Each encryption layer the order names has exactly one entry, and there is no other. A header found after
     everything, or a key that still opens one, is `not_erased`; one that nobody looked for is inconclusive. A
     layer that was not seen to be destroyed (acknowledged, every copy changed, flushed) is at most
@@ -96,6 +100,7 @@ from certificate.assurance.limits import (
     SPARE_LIMIT,
     START_LIMIT,
     UNALLOCATED_LIMIT,
+    UNLISTED_LIMIT,
     ZERO_LIMIT,
 )
 from certificate.reasons import Effect, Reason
@@ -117,6 +122,7 @@ __all__ = [
     "SPARE_LIMIT",
     "START_LIMIT",
     "UNALLOCATED_LIMIT",
+    "UNLISTED_LIMIT",
     "ZERO_LIMIT",
     "Effect",
     "Reason",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Final
 
 from certificate.assurance import claim, commands, layers, markers, medium, origin, read_back
 from certificate.assurance.case import CRYPTOGRAPHIC, HOST_OVERWRITES, Case
@@ -10,7 +11,10 @@ from certificate.reasons import Effect, Reason
 from certificate.statements.evidence import Evidence
 from certificate.statements.order import Order
 from certificate.statements.outcome import Claim
-from certificate.statements.vocabulary import Technique
+from certificate.statements.vocabulary import Escrow, Technique
+
+#: What destroys a key and leaves the data: a copy of that key opens it again.
+_DESTROYS_A_KEY: Final = CRYPTOGRAPHIC | {Technique.LUKS}
 
 
 def judge(*, order: Order, evidence: Evidence, commitment: str) -> Claim:
@@ -36,7 +40,7 @@ def judge(*, order: Order, evidence: Evidence, commitment: str) -> Claim:
 
 
 def _of_technique(technique: Technique | None, order: Order) -> Iterator[Reason]:
-    if technique in CRYPTOGRAPHIC and order.escrow == "known":
+    if technique in _DESTROYS_A_KEY and order.escrow is Escrow.KNOWN:
         yield Reason.ESCROW_KNOWN
     if technique is Technique.NVME_SANITIZE_BLOCK:
         yield Reason.BLOCK_ERASE_SHOWS_NO_KEY

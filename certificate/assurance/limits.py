@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
+from certificate.assurance import namespaces
 from certificate.assurance.case import CRYPTOGRAPHIC, HOST_OVERWRITES, Case
 from certificate.statements.evidence import Evidence, MediumEvidence, ReadBack
 from certificate.statements.order import Order
 from certificate.statements.statement import NOT_OBSERVED, NotObserved, Seen
-from certificate.statements.vocabulary import DeviceClass, Grade, ReadBackMode, Technique
+from certificate.statements.vocabulary import DeviceClass, Escrow, Grade, ReadBackMode, Technique
 
 _FORMATS: Final = frozenset({Technique.NVME_FORMAT_CRYPTO, Technique.NVME_FORMAT_USER_DATA})
 
@@ -32,6 +33,10 @@ COPIES_LIMIT: Final = (
 )
 ESCROW_LIMIT: Final = "It is not known whether a copy of the media key exists outside the drive."
 UNALLOCATED_LIMIT: Final = "Capacity in no namespace holds no marker: of it only the drive's word is known."
+UNLISTED_LIMIT: Final = (
+    "The drive may have several controllers: a namespace that this one does not list holds no marker, and of"
+    " it only the drive's word is known."
+)
 ATTACHED_LIMIT: Final = "The agent was restarted during the erase and observed its end only."
 KNOWN_COPY_LIMIT: Final = "A copy of a key is known to exist elsewhere."
 LAYERS_LIMIT: Final = (
@@ -80,6 +85,8 @@ def of(grade: Grade, *, order: Order, evidence: Evidence, case: Case | None) -> 
     if evidence.was_attached is not Seen.NO:
         yield ATTACHED_LIMIT
     if case is not None:
+        if namespaces.may_be_unlisted(case):
+            yield UNLISTED_LIMIT
         yield from _of_medium(case.entry)
 
 
@@ -87,9 +94,9 @@ def _of_keys(technique: Technique | None, order: Order, case: Case | None) -> It
     has_layers = case is not None and bool(case.planned.layers or case.entry.layers)
     if technique in CRYPTOGRAPHIC:
         yield KEY_LIMIT
-    if order.escrow == "known":
+    if order.escrow is Escrow.KNOWN:
         yield KNOWN_COPY_LIMIT
-    elif order.escrow != "none" and (technique in CRYPTOGRAPHIC or has_layers):
+    elif order.escrow is not Escrow.NONE and (technique in CRYPTOGRAPHIC or has_layers):
         yield ESCROW_LIMIT
     if has_layers:
         yield LAYERS_LIMIT

@@ -5,21 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from certificate.assurance import explanations
+from certificate.assurance import explanations, namespaces
 from certificate.assurance.case import NOT_APPLICABLE, Case
+from certificate.assurance.namespaces import CAPACITY_WORD_BYTES
 from certificate.reasons import Reason
 from certificate.selection import PLAIN_TRANSPORTS, SANICAP_CRYPTO_ERASE
 from certificate.statements.evidence import MediumEvidence
 from certificate.statements.statement import NOT_OBSERVED, Seen
 from certificate.statements.vocabulary import DeviceClass, MediaKind, Transport
 
-#: Identify Controller: capacity of the whole drive and of what is in no namespace, 16 bytes each.
-TOTAL_WORD: Final = "TNVMCAP"
+#: Identify Controller: capacity in no namespace, 16 bytes.
 UNALLOCATED_WORD: Final = "UNVMCAP"
-CAPACITY_WORD_BYTES: Final = 16
-#: Identify Controller: the subsystem has two or more controllers (byte 76); it manages namespaces (257:256).
-CMIC_CONTROLLERS: Final = 1 << 1
-OACS_NAMESPACE_MANAGEMENT: Final = 1 << 3
 
 
 def reasons(case: Case) -> Iterator[Reason]:
@@ -47,30 +43,13 @@ def addressable(case: Case) -> Iterator[Reason]:
     is_none_left = case.entry.unallocated_capacity_bytes == 0
     if case.entry.medium.transport is Transport.NVME:
         is_none_left = is_none_left and case.word(UNALLOCATED_WORD, width_bytes=CAPACITY_WORD_BYTES) == 0
-        # A drive without namespace management may say 0 of its total.
-        total = case.word(TOTAL_WORD, width_bytes=CAPACITY_WORD_BYTES)
-        is_told = total is not None and total in (0, case.entry.medium.capacity_bytes)
-        if not is_told or _may_hide_namespaces(case, total):
+        is_told = namespaces.total(case) in (0, case.entry.medium.capacity_bytes)
+        if not is_told or namespaces.may_be_unlisted(case):
             yield Reason.CAPACITY_UNACCOUNTED
     if not is_none_left:
         yield Reason.UNALLOCATED_NOT_REACHED
     if any(namespace.is_attached is not Seen.YES for namespace in case.entry.namespaces):
         yield Reason.NAMESPACE_NOT_REACHED
-
-
-def _may_hide_namespaces(case: Case, total: int | None) -> bool:
-    """Namespaces of another controller may exist that this one does not list, and nothing counts them.
-
-    What TNVMCAP counts is what this controller reaches, and without namespace management there is no list of
-    all that are allocated.
-    """
-    sharing = case.word("CMIC", width_bytes=1)
-    if sharing is not None and not sharing & CMIC_CONTROLLERS:
-        return False
-    highest = case.word("NN", width_bytes=4)
-    is_managed = bool((case.word("OACS", width_bytes=2) or 0) & OACS_NAMESPACE_MANAGEMENT)
-    are_all_listed = highest is not None and highest <= len(case.entry.namespaces)
-    return total == 0 or not (is_managed or are_all_listed)
 
 
 def _is_unlike_planned(case: Case) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from certificate import keystream, sanitize_words
-from certificate.assurance import completion, markers
+from certificate.assurance import completion, markers, namespaces
 from certificate.assurance.case import NOT_APPLICABLE, Attempt, Case
 from certificate.reasons import Reason
 from certificate.sanitize_words import SanitizeAction, SanitizeState, SanitizeStatus, Submission, Unreadable
@@ -31,6 +31,8 @@ def reasons(case: Case, attempt: Attempt) -> Iterator[Reason]:
     action = _ACTIONS[attempt.technique]
     if not (case.sanitize_word or 0) & _CAPABILITY_BITS[action]:
         yield Reason.CAPABILITY_NOT_SHOWN
+    if namespaces.may_be_unlisted(case):
+        yield Reason.NAMESPACES_UNLISTED
     if len(attempt.commands) != 1:
         yield Reason.COMMAND_REPEATED
     for command in attempt.commands:

@@ -29,7 +29,7 @@ from certificate.statements.statement import (
     UtcSeconds,
     Word,
 )
-from certificate.statements.vocabulary import BootTrust, Observer, Trigger
+from certificate.statements.vocabulary import BootTrust, Escrow, Observer, Trigger
 
 #: FORMATS.md: an order lives at most this long on the agent's monotonic clock.
 MAX_VALID_FOR_SECONDS = 900
@@ -141,8 +141,9 @@ class Order(Predicate):
     host: Host
     plan: Plan
     plan_digest: Digest
-    #: Whether somebody else may hold copies of the keys about to be destroyed, as far as the provider knows.
-    escrow: Literal["none", "known", "unknown"] | NotObserved
+    #: Whether copies of the keys about to be destroyed are kept elsewhere: the word of the validation table's
+    #: rule for this class of data, signed by the root key (`delivery` compares).
+    escrow: Escrow
     basis: Basis
     anchor: Anchor
     controller_version: Word

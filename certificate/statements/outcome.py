@@ -103,7 +103,7 @@ class CryptographicErase(Model):
     algorithm: Word | NotObserved
     strength_bits: Count | NotObserved
     key_origin: Word | NotObserved
-    escrow: Escrow | NotObserved
+    escrow: Escrow
     module_validation: Word | NotObserved
     vendor_assertion_digest: Digest | NotObserved
 

@@ -13,6 +13,7 @@ from pydantic import Field, model_validator
 
 from certificate.statements.statement import Count, Model, Predicate, Word
 from certificate.statements.vocabulary import (
+    Escrow,
     Grade,
     MediaKind,
     Method,
@@ -41,6 +42,9 @@ class DataClassRule(Model):
     #: organisation's choice; a full read-back is not required).
     overwrite: OverwritePattern
     read_back: ReadBackMode
+    #: Whether copies of media keys, or backups of LUKS headers, are kept outside the drive, as the provider
+    #: says over its signature; nothing else can say it (SP 800-88r2, 3.2.2).
+    escrow: Escrow
 
 
 class ValidationTable(Predicate):
@@ -67,7 +71,13 @@ class ValidationTable(Predicate):
         self, *, data_class: str, media: MediaKind, technique: Technique, grade: Grade
     ) -> ValidationDecision:
         """The row's decision, or `escalate`."""
-        for row in self.rows:
-            if (row.data_class, row.media, row.technique, row.grade) == (data_class, media, technique, grade):
-                return row.decision
-        return self.otherwise
+        row = self.row(data_class=data_class, media=media, technique=technique, grade=grade)
+        return self.otherwise if row is None else row.decision
+
+    def row(
+        self, *, data_class: str, media: MediaKind, technique: Technique, grade: Grade
+    ) -> ValidationRow | None:
+        """The row that names this case; None where none does."""
+        case = (data_class, media, technique, grade)
+        found = (row for row in self.rows if (row.data_class, row.media, row.technique, row.grade) == case)
+        return next(found, None)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from certificate.errors import Refused
 from certificate.messages import InventoryAnswer, read_answer
+from controller import tables
 from controller.case import Case
 from controller.errors import Code
 from controller.plan import make_plan
@@ -21,7 +22,7 @@ def inventory_line(stored: StoredInventory) -> InventoryAnswer:
 
 
 def perform(program: Program, case: Case) -> None:
-    """Raises Refused: INVENTORY_MISSING, or why no plan can be made."""
+    """Raises Refused: INVENTORY_MISSING, TABLE_SUPERSEDED, or why no plan can be made."""
     stored = case.proven_inventory
     if stored is None:
         raise Refused(Code.INVENTORY_MISSING, "the present boot has shown no inventory")
@@ -36,6 +37,7 @@ def perform(program: Program, case: Case) -> None:
         policy_digest=case.deprovision.policy_digest,
     )
     with program.store.transaction() as tx:
+        tables.require_newest(tx, program.documents.present_table)
         plans.record(
             tx,
             case.id,

@@ -13,6 +13,7 @@ from enum import StrEnum
 
 from certificate.statements.validation import DataClassRule, ValidationTable
 from certificate.statements.vocabulary import (
+    Escrow,
     Method,
     OverwritePattern,
     ReadBackMode,
@@ -23,6 +24,8 @@ from controller.policy.draft import Draft, case_words
 #: From least to most asked.
 _FLOORS = (Method.CLEAR, Method.PURGE)
 _READ_BACKS = tuple(ReadBackMode)
+#: From most to least claimed of a destroyed key: a known copy lets no cryptographic erase count.
+_ESCROWS = (Escrow.NONE, Escrow.UNKNOWN, Escrow.KNOWN)
 _DECISIONS = (ValidationDecision.ACCEPT, ValidationDecision.ESCALATE, ValidationDecision.REJECT)
 NOTHING = "-"
 
@@ -65,7 +68,7 @@ def _rules(present: ValidationTable, draft: Draft) -> Iterator[Change]:
 def _words(rule: DataClassRule) -> str:
     return (
         f"floor {rule.floor.value}, {rule.approvals_required} approvals, overwrite {rule.overwrite.value}, "
-        f"read back {rule.read_back.value}"
+        f"read back {rule.read_back.value}, escrow {rule.escrow.value}"
     )
 
 
@@ -85,6 +88,12 @@ def _fields(old: DataClassRule, new: DataClassRule) -> Iterator[Change]:
         old.read_back.value,
         new.read_back.value,
         _less(_READ_BACKS, old.read_back, new.read_back),
+    )
+    yield from _change(
+        f"{name}, escrow",
+        old.escrow.value,
+        new.escrow.value,
+        _less(_ESCROWS, old.escrow, new.escrow),
     )
     # A keystream cannot be foretold by a drive that only pretends to write; zeros can.
     patterns = (OverwritePattern.ZERO, OverwritePattern.KEYSTREAM)

@@ -174,6 +174,7 @@ def build_table(**changes: Any) -> ValidationTable:
                 "approvals_required": 0,
                 "overwrite": "keystream",
                 "read_back": "full",
+                "escrow": "unknown",
             }
         ],
         rows=[row],
@@ -381,6 +382,7 @@ def medium_evidence_fields(order: Order | None = None) -> dict[str, Any]:
             {"field": "SANICAP", "raw": "03000000"},
             {"field": "OACS", "raw": "1e00"},
             {"field": "FNA", "raw": "04"},
+            {"field": "CMIC", "raw": "00"},
         ],
         "namespaces": [
             {

@@ -65,6 +65,7 @@ def asking(make_table: Make) -> Callable[[int], ValidationTable]:
             "approvals_required": approvals,
             "overwrite": "keystream",
             "read_back": "full",
+            "escrow": "unknown",
         }
         table: ValidationTable = make_table(rules=[rule])
         return table
@@ -451,6 +452,7 @@ def test_another_floor_than_the_tables_is_refused(
                 "approvals_required": 0,
                 "overwrite": "keystream",
                 "read_back": "full",
+                "escrow": "unknown",
             }
         ]
     )
@@ -458,6 +460,26 @@ def test_another_floor_than_the_tables_is_refused(
     refusal = refusing(make_delivery(order, table=table))
     assert refusal.code is Code.PLAN_MISMATCH
     assert "floor" in refusal.reason
+
+
+@pytest.mark.parametrize(("said", "tables"), [("none", "unknown"), ("none", "known"), ("unknown", "known")])
+def test_another_word_of_copies_of_keys_than_the_tables_is_refused(
+    said: str,
+    tables: str,
+    refusing: Make,
+    obeying: Make,
+    make_delivery: Make,
+    make_order: Make,
+    make_table: Make,
+    planned_under: Make,
+    altered: Make,
+) -> None:
+    table = altered(make_table(), "rules.0.escrow", tables)
+    plan = planned_under(table)
+    obeying(make_delivery(make_order(plan=plan, escrow=tables), table=table))
+    refusal = refusing(make_delivery(make_order(plan=plan, escrow=said), table=table))
+    assert refusal.code is Code.ESCROW_MISMATCH
+    assert f"the order says {said}" in refusal.reason
 
 
 def test_a_demonstrations_table_is_refused_in_production(

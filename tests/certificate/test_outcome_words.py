@@ -71,7 +71,7 @@ def test_the_keys_of_a_layer_that_may_still_be_there_are_not_said_to_be_destroye
     assert scopes(case.told(f"layers.0.{fact}", value)) == []
 
 
-@pytest.mark.parametrize("escrow", [*Escrow, "not_observed"])
+@pytest.mark.parametrize("escrow", Escrow)
 def test_what_is_known_of_copies_is_said_of_each_key_and_nothing_else_is_known(
     techniques: Techniques, escrow: Any
 ) -> None:

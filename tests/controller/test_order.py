@@ -13,7 +13,7 @@ from certificate.errors import Refused
 from certificate.statements import Order, Statement
 from certificate.statements.order import MAX_VALID_FOR_SECONDS, Anchor, Basis
 from certificate.statements.statement import Purpose, read
-from certificate.statements.vocabulary import BootTrust, Trigger
+from certificate.statements.vocabulary import BootTrust, Escrow, Trigger
 from controller.errors import Code
 from controller.order import BootNamed, Signing, make_order, make_withdrawal
 
@@ -41,6 +41,7 @@ def order_of(documents: ModuleType) -> Callable[..., Statement[Order]]:
             ),
             "host": sample.host,
             "plan": documents.build_plan(),
+            "rule": documents.build_table().rules[0],
             "basis": documents.read_as(Basis, documents.basis_fields(**(basis or {}))),
             "anchor": documents.read_as(Anchor, documents.ANCHOR),
             "signing": signing(documents),
@@ -215,3 +216,20 @@ def test_a_host_declared_stock_that_was_let_makes_no_order(
     with pytest.raises(Refused) as caught:
         order_of(basis=basis, trigger=Trigger.MANUAL)
     assert caught.value.code is Code.DISPOSITION_REFUSES
+
+
+@pytest.mark.parametrize("escrow", Escrow)
+def test_what_an_order_says_of_copies_of_keys_is_the_signed_rules_word(
+    documents: ModuleType, order_of: Callable[..., Statement[Order]], escrow: Escrow
+) -> None:
+    rule = documents.with_field(documents.build_table().rules[0], "escrow", escrow.value)
+    assert order_of(rule=rule).predicate.escrow is escrow
+
+
+def test_the_rule_of_another_class_of_data_makes_no_order(
+    documents: ModuleType, order_of: Callable[..., Statement[Order]]
+) -> None:
+    rule = documents.with_field(documents.build_table().rules[0], "data_class", "secret")
+    with pytest.raises(Refused) as caught:
+        order_of(rule=rule)
+    assert caught.value.code is Code.NO_VALIDATION_RULE

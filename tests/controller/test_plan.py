@@ -195,6 +195,7 @@ def test_the_floor_is_that_of_the_signed_rule(documents: ModuleType, floor: Meth
         "approvals_required": 0,
         "overwrite": "keystream",
         "read_back": "full",
+        "escrow": "unknown",
     }
     plan = plan_of(documents.build_table(rules=[rule]), known("S1"), inventory(drive("S1")))
     assert plan.floor is floor
@@ -339,6 +340,7 @@ def test_what_an_overwrite_writes_and_reads_back_is_the_tables(documents: Module
             "approvals_required": 0,
             "overwrite": overwrite,
             "read_back": read_back,
+            "escrow": "unknown",
         }
         chosen = documents.build_table(rules=[rule])
         whole = NamespaceReport(nsid=1, capacity_bytes=1 << 20, logical_block_bytes=512, is_attached=True)

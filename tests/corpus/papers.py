@@ -43,7 +43,7 @@ def table_of(*, floor: str, overwrite: str, read_back: str) -> ValidationTable:
         for grade in ("marker-proven", "device-reported")
     ]
     table: ValidationTable = documents.build_table(
-        rules=[rule | {"overwrite": overwrite, "read_back": read_back}], rows=rows
+        rules=[rule | {"overwrite": overwrite, "read_back": read_back, "escrow": "unknown"}], rows=rows
     )
     return table
 

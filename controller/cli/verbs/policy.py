@@ -38,6 +38,13 @@ from controller.tables import Tables, kept_path, read_tables
 
 app = application("The validation table: show it, draft, check and sign the next version.")
 
+#: What `escrow` of a class means, wherever the table is shown or drafted.
+ESCROW_EXPLAINED = (
+    "escrow: whether copies of media keys, or LUKS header backups, are kept outside the drive: none, known or"
+    " unknown. It is your signed statement, and every order and certificate repeats it: known makes a"
+    " cryptographic erase inconclusive, unknown is said as a limit of the claim."
+)
+
 FileArgument = Annotated[Path, typer.Argument(metavar="FILE", help="The draft.", dir_okay=False)]
 
 
@@ -78,7 +85,8 @@ def draft(file: FileArgument, home: HomeOption = None, as_json: JsonOption = Fal
     typer.echo(
         told.to_json()
         if as_json
-        else f"{file} holds version {new.version}, unsigned: edit it, then expunge policy check {file}"
+        else f"{file} holds version {new.version}, unsigned: edit it, then expunge policy check {file}\n"
+        f"  {ESCROW_EXPLAINED}"
     )
 
 
@@ -168,6 +176,7 @@ def shown_text(told: PolicyShown) -> str:
             str(rule.approvals_required),
             rule.overwrite.value,
             rule.read_back.value,
+            rule.escrow.value,
         )
         for rule in told.rules
     ]
@@ -178,7 +187,8 @@ def shown_text(told: PolicyShown) -> str:
     parts = [
         f"validation table {told.version}, signed {time_text(told.issued_at)}, digest {told.digest}",
         "",
-        text.table(("CLASS", "FLOOR", "APPROVALS", "OVERWRITE", "READ BACK"), rules),
+        text.table(("CLASS", "FLOOR", "APPROVALS", "OVERWRITE", "READ BACK", "ESCROW"), rules),
+        ESCROW_EXPLAINED,
         "",
         text.table(("CLASS", "MEDIA", "TECHNIQUE", "GRADE", "DECISION"), rows),
         f"every other case: {told.otherwise}",

@@ -63,6 +63,15 @@ def test_keys_known_to_be_escrowed_spoil_a_cryptographic_erase(honest: Honest, t
     assert (known.said, known.reasons) == (INCONCLUSIVE, ("ESCROW_KNOWN",))
 
 
+def test_a_backup_of_a_header_that_is_known_spoils_layers_whose_keys_were_destroyed(
+    techniques: Techniques,
+) -> None:
+    alone = techniques.layers_alone()
+    assert "ESCROW_KNOWN" not in alone.reasons
+    known = alone.ordered("escrow", "known")
+    assert (known.said, "ESCROW_KNOWN" in known.reasons) == (INCONCLUSIVE, True)
+
+
 @pytest.mark.parametrize(
     "technique", sorted(set(TECHNIQUES) - {"nvme_sanitize_crypto", "nvme_format_crypto"})
 )

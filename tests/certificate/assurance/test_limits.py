@@ -72,11 +72,23 @@ def test_a_known_copy_of_a_key_is_never_called_unknown(honest: Honest, technique
     for escrow, said in (
         ("none", {}),
         ("unknown", {assurance.ESCROW_LIMIT}),
-        ("not_observed", {assurance.ESCROW_LIMIT}),
         ("known", {assurance.KNOWN_COPY_LIMIT}),
     ):
         limits = set(case.ordered("escrow", escrow).claim().limits)
         assert limits & {assurance.ESCROW_LIMIT, assurance.KNOWN_COPY_LIMIT} == set(said)
+
+
+@pytest.mark.parametrize("technique", TECHNIQUES)
+@pytest.mark.parametrize("sharing", ["02", "not_observed"])
+def test_namespaces_that_may_not_be_listed_are_named(honest: Honest, technique: str, sharing: str) -> None:
+    case = honest(technique)
+    assert assurance.UNLISTED_LIMIT not in case.claim().limits
+    several = case.word("CMIC", sharing).word("TNVMCAP", "00" * 16)
+    assert assurance.UNLISTED_LIMIT in several.claim().limits
+
+
+def test_a_plain_disk_has_no_other_controllers(honest: Honest) -> None:
+    assert assurance.UNLISTED_LIMIT not in honest("overwrite_zero", is_plain=True).claim().limits
 
 
 def test_capacity_that_nobody_looked_for_is_named(case: Judged) -> None:

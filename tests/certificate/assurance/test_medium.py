@@ -146,9 +146,28 @@ def test_what_one_of_several_controllers_lists_may_not_be_everything(
 
 
 @pytest.mark.parametrize("technique", SANITIZES)
-def test_a_sanitize_reaches_the_namespaces_of_every_controller(honest: Honest, technique: str) -> None:
-    several = honest(technique).word("CMIC", "02").word("TNVMCAP", "00" * 16)
-    assert several.word("OACS", "0000").word("NN", "02000000").said == HONEST[technique]
+@pytest.mark.parametrize("sharing", ["02", "06", "not_observed", "0200"])
+def test_a_sanitize_reaches_the_namespaces_of_every_controller_and_shows_it_of_the_listed_ones(
+    honest: Honest, technique: str, sharing: str
+) -> None:
+    """A namespace that this controller does not list holds no marker: what is left is the drive's word."""
+    case = honest(technique).word("CMIC", sharing)
+    assert case.said == HONEST[technique]
+    more = case.word("NN", "02000000")
+    assert more.said == HONEST[technique], "with namespace management all that are allocated are listed"
+    alone = case.word("OACS", "0600")
+    assert alone.said == HONEST[technique]
+    unknown = (
+        case.word("TNVMCAP", "00" * 16),
+        case.word("TNVMCAP", "not_observed"),
+        more.word("OACS", "0600"),
+        alone.word("NN", "not_observed"),
+        more.word("OACS", "not_observed"),
+    )
+    for less in unknown:
+        assert less.said == ("erased", "purge", "device-reported")
+        assert "NAMESPACES_UNLISTED" in less.reasons
+    assert honest(technique).word("OACS", "0600").word("NN", "80000000").said == HONEST[technique]
 
 
 @pytest.mark.parametrize("technique", [*FORMATS, *OVERWRITES])

@@ -26,6 +26,7 @@ RULE = {
     "approvals_required": 0,
     "overwrite": "keystream",
     "read_back": "full",
+    "escrow": "unknown",
 }
 
 

@@ -20,6 +20,7 @@ RULE = {
     "approvals_required": 1,
     "overwrite": "keystream",
     "read_back": "full",
+    "escrow": "unknown",
 }
 ROW = {
     "data_class": "default",
@@ -57,6 +58,8 @@ def test_the_same_table_changes_nothing() -> None:
         ("approvals_required", 2, Tendency.STRICTER),
         ("read_back", "sampled", Tendency.WEAKER),
         ("overwrite", "zero", Tendency.WEAKER),
+        ("escrow", "none", Tendency.WEAKER),
+        ("escrow", "known", Tendency.STRICTER),
     ],
 )
 def test_a_changed_rule_says_whether_it_asks_less(field: str, value: object, tendency: Tendency) -> None:

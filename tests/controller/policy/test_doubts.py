@@ -20,6 +20,7 @@ RULE = {
     "approvals_required": 0,
     "overwrite": "keystream",
     "read_back": "full",
+    "escrow": "unknown",
 }
 ROW = {
     "data_class": "default",
@@ -83,6 +84,14 @@ def test_the_pattern_that_a_class_does_not_write_is_never_a_result() -> None:
     (doubt,) = found([CLEAR], [ROW, plain], minimum_method="clear")
     assert "overwrites with keystream" in doubt
     assert found([CLEAR | {"overwrite": "zero"}], [ROW, plain], minimum_method="clear") == ()
+
+
+@pytest.mark.parametrize("technique", ["nvme_sanitize_crypto", "nvme_format_crypto"])
+def test_a_class_whose_keys_are_kept_elsewhere_never_accepts_a_cryptographic_erase(technique: str) -> None:
+    row = ROW | {"technique": technique}
+    assert not any("copies of keys" in doubt for doubt in found([CLEAR], [row], minimum_method="clear"))
+    (doubt,) = found([CLEAR | {"escrow": "known"}], [row], minimum_method="clear")
+    assert "copies of keys are kept" in doubt
 
 
 def test_every_technique_says_what_it_can_show() -> None:

@@ -20,6 +20,7 @@ RULE = {
     "approvals_required": 0,
     "overwrite": "keystream",
     "read_back": "full",
+    "escrow": "unknown",
 }
 ROW = {
     "data_class": "default",

@@ -98,6 +98,12 @@ def _orders() -> Iterator[Case]:
         "read_back_weakened", plan, "Less read back than the table asks for.", _planned(read_back="sampled")
     )
     yield _case(
+        "escrow_denied",
+        "ESCROW_MISMATCH",
+        "That nobody keeps copies of keys, where the signed table does not know it.",
+        _ordered(escrow="none"),
+    )
+    yield _case(
         "class_without_rule",
         plan,
         "A class of data that the table does not name.",

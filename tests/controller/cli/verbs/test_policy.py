@@ -57,6 +57,16 @@ def test_the_table_in_force_is_shown_with_what_the_own_verification_asks(
         assert words in text
 
 
+def test_whether_copies_of_keys_are_kept_is_unknown_until_the_provider_says_it_and_is_explained(
+    tmp_path: Path, founded: Any, policy: Expunge
+) -> None:
+    assert [rule.escrow.value for rule in read_documents(founded.home).table.rules] == ["unknown"]
+    drafted = policy("draft", tmp_path / "draft.json", as_json=False)
+    assert json.loads((tmp_path / "draft.json").read_text())["rules"][0]["escrow"] == "unknown"
+    for told in (policy("show", as_json=False).out, drafted.out):
+        assert "whether copies of media keys, or LUKS header backups, are kept outside the drive" in told
+
+
 def test_a_draft_is_written_once_and_changes_nothing(tmp_path: Path, policy: Expunge) -> None:
     file = tmp_path / "draft.json"
     assert policy("draft", file).json == {"file": str(file), "version": 2}

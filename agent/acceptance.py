@@ -21,13 +21,13 @@ from agent import admission, inventory, tokens, wiring
 from agent.errors import Code
 from agent.journal import JournalWriter, Kind
 from agent.journal_bodies import AcceptedBody, write_body
-from agent.run_directory import RunDirectory
+from agent.run_directory import BootRecord, HelloRecord, RunDirectory
 from agent.tokens import TokenFolder, TokenRecord
 from agent.world import World
 from certificate import delivery, envelope, trust
 from certificate.delivery import Delivery, Obeyable
 from certificate.errors import Refused
-from certificate.messages import Accepted, Execute, HostFactReport
+from certificate.messages import Accepted, Execute, HostFactReport, InventoryAnswer
 from certificate.statements import Order
 from certificate.statements import statement as statements
 
@@ -107,7 +107,19 @@ def _begin(
     admitted = admission.admit(order, machine)
     teardown = inventory.teardown(storage, seen.drives, pause=world.pause)
     teardown.require_possible([seen.drives[medium.drive].serial for medium in admitted.media])
-    record = TokenRecord(
+    record = _record(obeyable, boot, hello, accepted_at_ms=world.clock())
+    with run.settling():
+        _require_fresh(folder)
+        _require_unused(run, record)
+        folder.begin(record, request, marker_nonce=world.random_bytes(MARKER_NONCE_BYTES))
+    journal = JournalWriter(folder.journal_file, token=order.token, clock=world.clock)
+    journal.append(Kind.ACCEPTED, step="accepted", body=write_body(_body(obeyable, admitted, seen)))
+    journal.close()
+
+
+def _record(obeyable: Obeyable, boot: BootRecord, hello: HelloRecord, *, accepted_at_ms: int) -> TokenRecord:
+    order = obeyable.order
+    return TokenRecord(
         token=order.token,
         order=order.order,
         order_digest=obeyable.order_digest,
@@ -115,18 +127,17 @@ def _begin(
         boot_id=boot.boot_id,
         hello_nonce=order.hello_nonce,
         hello_at_ms=hello.boottime_ms,
-        accepted_at_ms=world.clock(),
+        accepted_at_ms=accepted_at_ms,
         valid_for_s=order.valid_for_s,
         approvals=tuple(reference.digest for reference in order.basis.approvals),
     )
-    with run.settling():
-        _require_fresh(folder)
-        _require_unused(run, record)
-        folder.begin(record, request, marker_nonce=world.random_bytes(MARKER_NONCE_BYTES))
-    body = AcceptedBody(
-        order=order.order,
+
+
+def _body(obeyable: Obeyable, admitted: admission.Admission, seen: InventoryAnswer) -> AcceptedBody:
+    return AcceptedBody(
+        order=obeyable.order.order,
         order_digest=obeyable.order_digest,
-        fence=str(order.fence),
+        fence=str(obeyable.order.fence),
         host_facts=tuple(
             HostFactReport(kind=fact.kind.value, value=fact.agrees.value) for fact in admitted.host_facts
         ),
@@ -136,6 +147,3 @@ def _begin(
             for medium in admitted.media
         ),
     )
-    journal = JournalWriter(folder.journal_file, token=order.token, clock=world.clock)
-    journal.append(Kind.ACCEPTED, step="accepted", body=write_body(body))
-    journal.close()

@@ -27,12 +27,12 @@ from agent.run_directory import BootRecord, RunDirectory, boottime_ms
 from agent.techniques import TECHNIQUES
 from agent.techniques.overwrite import OVERWRITES, overwrites
 from agent.techniques.technique import Technique
-from agent.tokens import TokenFolder
+from agent.tokens import TokenFolder, TokenRecord
 from agent.world import World
 from certificate import envelope
 from certificate.errors import Refused
 from certificate.keys import PrivateKey
-from certificate.messages import InventoryAnswer, JournalLine
+from certificate.messages import Execute, InventoryAnswer, JournalLine
 from certificate.statements import Boot, Order, Seen
 from certificate.statements import statement as statements
 from certificate.statements.vocabulary import Technique as TechniqueName
@@ -82,12 +82,7 @@ def execution(
     boot, record, request = run.boot(), folder.record(), folder.request()
     if record is None:
         raise Refused(Code.TOKEN_UNKNOWN, "this token was never accepted")
-    if record.boot_id != boot.boot_id:
-        raise Refused(Code.BOOT_MISMATCH, "the token was accepted by an earlier boot")
-    order_envelope = envelope.read(request.delivery.order.encode())
-    if order_envelope.payload_digest != record.order_digest:
-        raise Refused(Code.RUN_DIRECTORY_BROKEN, "the stored order is not the accepted one")
-    order = statements.read(order_envelope.payload, Order).predicate
+    order = _accepted_order(request, record, boot)
     storage, seen = take_inventory(boot)
     media = found_media.find(order, storage, seen, admission.salts_of(request.media_salts))
     journal = JournalWriter(
@@ -110,6 +105,15 @@ def execution(
         world=world,
         was_attached=is_attached,
     )
+
+
+def _accepted_order(request: Execute, record: TokenRecord, boot: BootRecord) -> Order:
+    if record.boot_id != boot.boot_id:
+        raise Refused(Code.BOOT_MISMATCH, "the token was accepted by an earlier boot")
+    order = envelope.read(request.delivery.order.encode())
+    if order.payload_digest != record.order_digest:
+        raise Refused(Code.RUN_DIRECTORY_BROKEN, "the stored order is not the accepted one")
+    return statements.read(order.payload, Order).predicate
 
 
 def techniques(order: Order) -> dict[TechniqueName, Technique]:

@@ -83,25 +83,8 @@ class IoctlTransport:
             raise ValueError(f"a submission queue entry has {SQE_BYTES} bytes, this one {len(sqe)}")
         payload = ctypes.create_string_buffer(data, len(data)) if isinstance(data, bytes) else _room(data)
         length_bytes = len(payload) if payload is not None else 0
-        opcode, flags, _, nsid, cdw2, cdw3, metadata, _, _, *dwords = ENTRY.unpack(sqe)
         address = ctypes.addressof(payload) if payload is not None else 0
-        buffer = bytearray(
-            PASSTHROUGH.pack(
-                opcode,
-                flags,
-                0,
-                nsid,
-                cdw2,
-                cdw3,
-                metadata,
-                address,
-                0,
-                length_bytes,
-                *dwords,
-                self._format_timeout_ms if opcode == Opcode.FORMAT_NVM else self._timeout_ms,
-                0,
-            )
-        )
+        buffer = self._passed_through(sqe, address=address, length_bytes=length_bytes)
         try:
             descriptor = self._open_path(self._path, os.O_RDWR | os.O_CLOEXEC)
         except OSError as error:
@@ -116,6 +99,13 @@ class IoctlTransport:
             raise TransportError(f"{self._path.name} returned {status}")
         received = payload.raw if payload is not None and isinstance(data, int) else b""
         return Completion(status=status, result=PASSTHROUGH.unpack(buffer)[-1], data=received)
+
+    def _passed_through(self, sqe: bytes, *, address: int, length_bytes: int) -> bytearray:
+        """The kernel's form of `sqe`, with the data at `address`, and room for the result."""
+        opcode, flags, _, nsid, cdw2, cdw3, metadata, _, _, *dwords = ENTRY.unpack(sqe)
+        timeout_ms = self._format_timeout_ms if opcode == Opcode.FORMAT_NVM else self._timeout_ms
+        words = (opcode, flags, 0, nsid, cdw2, cdw3, metadata, address, 0, length_bytes, *dwords)
+        return bytearray(PASSTHROUGH.pack(*words, timeout_ms, 0))
 
 
 def _room(length_bytes: int) -> ctypes.Array[ctypes.c_char] | None:

@@ -95,11 +95,7 @@ def report(drive: Drive, *, stacked: tuple[Stacked, ...] = ()) -> DriveReport:
 def _nvme(drive: NvmeDrive, stacked: tuple[Stacked, ...]) -> DriveReport:
     controller = drive.identify_controller()
     attached = set(drive.active_namespaces())
-    existing = set(drive.allocated_namespaces()) if controller.has_namespace_management else set()
-    identified = {
-        nsid: drive.identify_namespace(nsid) if nsid in attached else drive.identify_allocated(nsid)
-        for nsid in sorted(attached | existing)
-    }
+    identified = _identified(drive, controller, attached)
     namespaces = tuple(
         NamespaceReport(
             nsid=nsid,
@@ -133,6 +129,17 @@ def _nvme(drive: NvmeDrive, stacked: tuple[Stacked, ...]) -> DriveReport:
         status_log=status_log,
         refused=_refusal(controller.serial_number, stacked, unaccounted, running, layer_code),
     )
+
+
+def _identified(
+    drive: NvmeDrive, controller: IdentifyController, attached: set[int]
+) -> dict[int, IdentifyNamespace]:
+    """Every namespace that exists, in ascending order, attached or not."""
+    existing = set(drive.allocated_namespaces()) if controller.has_namespace_management else set()
+    return {
+        nsid: drive.identify_namespace(nsid) if nsid in attached else drive.identify_allocated(nsid)
+        for nsid in sorted(attached | existing)
+    }
 
 
 def _capacity_bytes(controller: IdentifyController, namespaces: dict[int, IdentifyNamespace]) -> int:

@@ -13,7 +13,7 @@ from agent.admission import Machine
 from agent.devices.emulated import EmulatedTransport
 from agent.devices.nvme import Completion
 from agent.devices.simulated import Namespace
-from agent.run_directory import FenceRecord
+from agent.run_directory import BootRecord, FenceRecord
 from certificate.commitment import host_commitment
 from certificate.errors import Refused
 from certificate.messages import CapabilityReport, HostFactReport, LayerReport, SaltedMedium
@@ -64,6 +64,11 @@ def first_drive(machine: Machine, **changes: Any) -> Machine:
     return replace(machine, drives=(replace(machine.drives[0], **changes), *machine.drives[1:]))
 
 
+def booted(machine: Machine, **changes: Any) -> Machine:
+    """Started otherwise: a record of the run directory is no dataclass (`BareLine`)."""
+    return replace(machine, boot=BootRecord(**(vars(machine.boot) | changes)))
+
+
 def without_word(machine: Machine, field: str) -> Machine:
     words = tuple(word for word in machine.drives[0].capabilities if word.field != field)
     return first_drive(machine, capabilities=words)
@@ -99,18 +104,18 @@ LAYER = LayerReport(
     is_detached=False,
 )
 MACHINES: dict[str, tuple[Callable[[Machine], Machine], str]] = {
-    "another boot": (lambda m: replace(m, boot=replace(m.boot, boot_id="1" * 64)), "ORDER_FOR_ANOTHER_BOOT"),
+    "another boot": (lambda m: booted(m, boot_id="1" * 64), "ORDER_FOR_ANOTHER_BOOT"),
     "another configuration": (
-        lambda m: replace(m, boot=replace(m.boot, config_digest="1" * 64)),
+        lambda m: booted(m, config_digest="1" * 64),
         "BOOT_MISMATCH",
     ),
-    "weaker boot trust": (lambda m: replace(m, boot=replace(m.boot, boot_trust="network")), "BOOT_MISMATCH"),
+    "weaker boot trust": (lambda m: booted(m, boot_trust="network"), "BOOT_MISMATCH"),
     "another deprovision": (
-        lambda m: replace(m, boot=replace(m.boot, deprovision="dep_" + "0" * 32)),
+        lambda m: booted(m, deprovision="dep_" + "0" * 32),
         "BOOT_MISMATCH",
     ),
     "another purpose": (
-        lambda m: replace(m, boot=replace(m.boot, purpose="demonstration")),
+        lambda m: booted(m, purpose="demonstration"),
         "BOOT_MISMATCH",
     ),
     "one fact differs": (lambda m: facts(m, board_serial="OTHER-1"), "HOST_MISMATCH"),

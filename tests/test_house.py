@@ -23,8 +23,6 @@ MAY_IMPORT = {
 #: Longer than STYLE, 5 asks, and known: each leaves the list when it is split, and none is added.
 BEYOND_THE_WALL = frozenset(
     {
-        "tests/agent/techniques/test_luks.py",
-        "tests/agent/techniques/test_nvme_sanitize.py",
         "tests/certificate/conftest.py",
         "tests/certificate/test_delivery.py",
         "tests/certificate/verification/test_destroyed.py",

@@ -28,7 +28,6 @@ BEYOND_THE_WALL = frozenset(
         "tests/certificate/verification/test_destroyed.py",
         "tests/certificate/verification/test_verify.py",
         "tests/controller/test_guards.py",
-        "tests/controller/test_lifecycle.py",
         "tests/mutants/test_assurance_mutants.py",
         "tests/world.py",
     }

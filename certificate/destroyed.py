@@ -27,10 +27,7 @@ def examine_destruction(
 ) -> Examined:
     """A medium that was destroyed: rules 10, 12 and 13. Raises as `verify.examine`."""
     said = outcome.predicate
-    if bundle.order is not None:
-        raise Untrusted(Code.SUBJECT_MISMATCH, "an order came along for a medium that was destroyed")
-    if [each.digest.sha256 for each in outcome.statement.subject] != [said.medium.commitment]:
-        raise Untrusted(Code.SUBJECT_MISMATCH, "the outcome's one subject is another medium")
+    _require_alone(bundle, outcome)
     # 12. What two operators attest.
     attested_by = departures.require_destruction(
         said,
@@ -65,6 +62,14 @@ def examine_destruction(
         ),
         view=view,
     )
+
+
+def _require_alone(bundle: Bundle, outcome: Logged[Outcome]) -> None:
+    """No order stands behind a destruction, and the medium is its one subject."""
+    if bundle.order is not None:
+        raise Untrusted(Code.SUBJECT_MISMATCH, "an order came along for a medium that was destroyed")
+    if [each.digest.sha256 for each in outcome.statement.subject] != [outcome.predicate.medium.commitment]:
+        raise Untrusted(Code.SUBJECT_MISMATCH, "the outcome's one subject is another medium")
 
 
 def _open_summary(bundle: Bundle, outcome: Logged[Outcome], root: TrustRoot) -> Logged[Summary] | None:

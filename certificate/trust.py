@@ -66,6 +66,12 @@ class EraseImage(Model):
     digest: Digest
 
 
+def _first_log(domain: str, key: PublicKey) -> TrustedLog:
+    """A log with one key, which also gave the origin its last part."""
+    first = LogKey(signature_type=ED25519, public_key=key.raw.hex(), valid_until_size="not_applicable")
+    return TrustedLog(origin=log_checkpoint.origin(domain, key), keys=(first,))
+
+
 class TrustRoot(Model):
     """Whom a verifier or an agent believes. Made by `TrustRoot.new`, read by `read`, never altered."""
 
@@ -111,15 +117,7 @@ class TrustRoot(Model):
 
         Raises pydantic's ValidationError for values that no trust root can hold (one key used twice, ...).
         """
-        roles = {
-            Role.ORDER: order_key,
-            Role.ISSUER: issuer_key,
-            Role.BOOT: boot_key,
-            Role.ROOT: root_key,
-        }
-        first_log_key = LogKey(
-            signature_type=ED25519, public_key=log_key.raw.hex(), valid_until_size="not_applicable"
-        )
+        roles = ((Role.ORDER, order_key), (Role.ISSUER, issuer_key), (Role.BOOT, boot_key))
         return cls(
             schema_version=1,
             version=1,
@@ -131,8 +129,8 @@ class TrustRoot(Model):
             expires_at=expires_at,
             root_keys=(NamedKey.of(root_key),),
             root_threshold=1,
-            keys=tuple(TrustedKey.first(role, key) for role, key in roles.items()),
-            log=TrustedLog(origin=log_checkpoint.origin(domain, log_key), keys=(first_log_key,)),
+            keys=tuple(TrustedKey.first(role, key) for role, key in (*roles, (Role.ROOT, root_key))),
+            log=_first_log(domain, log_key),
             witnesses="none",
             operators=(NamedKey.of(operators[0]), NamedKey.of(operators[1])),
             erase_images=erase_images,

@@ -34,8 +34,6 @@ BEYOND_THE_WALL = frozenset(
 )
 BEYOND_A_SCREEN = frozenset(
     {
-        "certificate/destroyed.py examine_destruction",
-        "certificate/trust.py new",
         "certificate/verify.py examine",
         "agent/devices/simulated/nvme.py create",
         "agent/devices/simulated/plain.py create",

@@ -149,6 +149,10 @@ def bases(techniques: Techniques) -> dict[str, Judged]:
         "more than planned": honest("overwrite_zero").ordered("plan.read_back", "sampled"),
         "two drives": crypto.with_second_drive(),
         "stale status": crypto.told("commands.0.status_log_before", stale),
+        "kept out": crypto.told("commands.0.status_log_before", status_log(sanitize_dword10(2), state=3))
+        .told("markers.markers", [])
+        .reopened()
+        .told("errors", ["ACCESS_REFUSED"]),
         "markers read zero": crypto.every_marker(reading_after="zero"),
         "format reads zero": found[formatted].every_marker(reading_after="zero"),
         "no markers": found[formatted].told("markers.markers", []).reopened(),

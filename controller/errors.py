@@ -259,6 +259,7 @@ class Code(RefusalCode):
         "Sign again with this release: an approval lives at most 24 hours and names exactly one plan.",
     )
     APPROVAL_REPEATED = "APPROVAL_REPEATED", "You said yes or asked already; another operator is the next."
+    REASON_NAMES_SOMEBODY = "REASON_NAMES_SOMEBODY", "Say why without it: strangers read it in certificates."
     REQUEST_MISSING = (
         "REQUEST_MISSING",
         "A wipe by hand is requested by one operator (expunge wipe --request) and approved by another.",
@@ -390,10 +391,7 @@ class Code(RefusalCode):
         'Send {"type": "subscription.ended", "data": {"subscription": "..."}} with a webhook-id.',
     )
     # store: the database, its ledger and the copy outside
-    STORE_MISSING = (
-        "STORE_MISSING",
-        "Run expunge init; a database that was lost is restored, then reconciled.",
-    )
+    STORE_MISSING = "STORE_MISSING", "Run expunge init; a lost database is restored, then reconciled."
     STORE_EXISTS = "STORE_EXISTS", "Use another folder; a database is never made over an old one."
     STORE_FOREIGN = (
         "STORE_FOREIGN",
@@ -405,10 +403,7 @@ class Code(RefusalCode):
         "ALREADY_STORED",
         "See what is stored under this name; a different second version is never written over it.",
     )
-    DEPROVISION_IS_LIVE = (
-        "DEPROVISION_IS_LIVE",
-        "The host is already leaving a tenancy; look at that deprovision.",
-    )
+    DEPROVISION_IS_LIVE = "DEPROVISION_IS_LIVE", "The host is leaving a tenancy: look at that deprovision."
     ANCHOR_INVALID = (
         "ANCHOR_INVALID",
         "The copy outside the database is damaged: two operators reconcile before anything is wiped.",

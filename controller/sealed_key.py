@@ -28,7 +28,7 @@ KEY_BYTES = 32
 SCRYPT_N: Final = 65536
 SCRYPT_R: Final = 8
 SCRYPT_P: Final = 1
-SALT_BYTES = 32
+SCRYPT_SALT_BYTES = 32
 GCM_NONCE_BYTES = 12
 MAX_FILE_BYTES = 4096
 
@@ -58,7 +58,7 @@ def seal(key: bytes, *, purpose: str, passphrase: bytes, randomness: Callable[[i
     """`key` (32 bytes) under `passphrase`. `purpose` is bound in, so that two files cannot be swapped."""
     if len(key) != KEY_BYTES:
         raise ValueError(f"a symmetric key has {KEY_BYTES} bytes, this one {len(key)}")
-    salt, nonce = randomness(SALT_BYTES), randomness(GCM_NONCE_BYTES)
+    salt, nonce = randomness(SCRYPT_SALT_BYTES), randomness(GCM_NONCE_BYTES)
     sealed = AESGCM(_wrapping_key(passphrase, salt)).encrypt(nonce, key, _frame(purpose))
     return SealedKey(
         schema_version=1,

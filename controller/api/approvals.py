@@ -1,7 +1,8 @@
 """Plans and approvals over the socket: what is signed, and the signed statement.
 
 Rules: a plan is shown by its whole digest only, with what the source says *now*; nothing here prints an
-identifier that confirms the machine (`people.confirmation`); nothing is decided here.
+identifier that confirms the machine (`people.confirmation`); a reason that would be refused is refused before
+anything is signed with it; nothing is decided here.
 """
 
 from __future__ import annotations
@@ -39,6 +40,8 @@ def router(program: Program, *, wake: Callable[[], None]) -> APIRouter:
     def show(question: PlanAsked) -> PlanToSign:
         with program.store.snapshot() as tx:
             host = approving.present(tx, question.digest).host
+            if question.reason is not None:
+                approving.require_names_nobody(tx, program, host, question.reason)
         manual.ask(program, host)
         wake()
         with program.store.snapshot() as tx:

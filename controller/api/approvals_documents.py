@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import StringConstraints
 
 from certificate.envelope import MAX_ENVELOPE_BYTES
-from certificate.statements.statement import Count, Digest, KeyId, Purpose, UtcSeconds
+from certificate.statements.statement import Count, Digest, KeyId, Purpose, Sentence, UtcSeconds
 from controller.api.documents import Document
 from controller.api.wipe_documents import WipeProspect
 
@@ -47,9 +47,13 @@ class PlanToSign(Document):
 
 
 class PlanAsked(Document):
-    """Which plan, by digest. The source is asked anew before the answer."""
+    """Which plan, by digest, and may it be signed with this reason? The source is asked anew before the
+    answer.
+    """
 
     digest: Digest
+    #: Null where nobody typed it yet.
+    reason: Sentence | None
 
 
 class NewApproval(Document):

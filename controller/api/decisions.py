@@ -72,7 +72,8 @@ class _Room:
     wake: Callable[[], None]
 
     def show(self, question: MatterAsked) -> MatterShown:
-        return shown_document(deciding.show(self.program, question.kind, question.about))
+        shown = deciding.show(self.program, question.kind, question.about, reason=question.reason)
+        return shown_document(shown)
 
     def take(self, new: NewDecision) -> DecisionTaken:
         taken = deciding.take(self.program, new.kind, new.about, new.envelope.encode())

@@ -36,8 +36,8 @@ About = Annotated[dict[AboutName, AboutText], Field(max_length=20)]
 EnvelopeText = Annotated[str, StringConstraints(min_length=1, max_length=MAX_ENVELOPE_BYTES)]
 
 
-class MatterAsked(Document):
-    """What is to be decided on?"""
+class DecisionAbout(Document):
+    """What a decision is about, as both questions name it."""
 
     kind: DecisionKind
     about: About
@@ -48,6 +48,13 @@ class MatterAsked(Document):
         if self.kind is not DecisionKind.IMPORT and longest > MAX_ABOUT_CHARACTERS:
             raise ValueError(f"a text in about has more than {MAX_ABOUT_CHARACTERS} characters")
         return self
+
+
+class MatterAsked(DecisionAbout):
+    """What is to be decided on, and may it be signed with this reason?"""
+
+    #: Null where nobody typed it yet.
+    reason: Sentence | None
 
 
 class MatterShown(Document):
@@ -86,7 +93,7 @@ class MatterShown(Document):
         )
 
 
-class NewDecision(MatterAsked):
+class NewDecision(DecisionAbout):
     """A signed decision on what `about` names."""
 
     envelope: EnvelopeText

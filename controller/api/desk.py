@@ -15,6 +15,7 @@ from typing import Any, Protocol
 
 from sqlalchemy import Connection
 
+from certificate.commitment import SALT_BYTES
 from certificate.identifiers import DeprovisionId, DriveId, HostId
 from controller.api.documents import (
     CertificateFiles,
@@ -44,7 +45,6 @@ from controller.store.hosts import DriveBasis, Host, HostFact
 HOOK = "hook"
 #: Ledger lines in one answer; bounds memory on both sides of the socket.
 PAGE_LINES = 1000
-SALT_BYTES = 32
 
 
 class Anchor(Protocol):
@@ -112,7 +112,7 @@ class Desk:
                 private.write(
                     tx,
                     subject_ref=self.pseudonyms.customer(new.customer),
-                    kind="customer",
+                    kind=private.CUSTOMER_TEXT,
                     text=new.customer,
                     master_key=self.private_text_key,
                     random_bytes=self.randomness,

@@ -2,7 +2,8 @@
 
 Rules: only the owner of the socket file (0600 in a 0700 folder) gets in, so there are no accounts here; a
 body is bounded and read strictly before the desk sees it; a refusal is answered 409 with code, reason, remedy
-and whether more people would help; anything else that goes wrong is 500 and in the log.
+and whether more people would help; anything else that goes wrong is 500 and in the log. Of a refusal the log
+says the code, the route and the deprovision asked about, never its reason: that repeats what was typed.
 """
 
 from __future__ import annotations
@@ -131,6 +132,25 @@ def answer(document: Document) -> Response:
 async def _refuse(request: Request, error: Exception) -> Response:
     if not isinstance(error, Refused):
         raise error
-    logger.info("refused", path=request.url.path, code=error.code.value, reason=error.reason)
+    logger.info(
+        "refused",
+        method=request.method,
+        route=_route(request),
+        code=error.code.value,
+        deprovision=_deprovision(request),
+    )
     told = {**error.as_dict(), "needs_approval": isinstance(error, NeedsApproval)}
     return JSONResponse(told, status_code=409)
+
+
+def _route(request: Request) -> str:
+    """As it is declared: the path itself may hold whatever was typed into it."""
+    return getattr(request.scope.get("route"), "path", "unknown")
+
+
+def _deprovision(request: Request) -> str | None:
+    """The id in the path, if it is one."""
+    try:
+        return DeprovisionId.parse(request.path_params.get("key", ""))
+    except Refused:
+        return None

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from certificate.identifiers import DeprovisionId, HostId
-from certificate.statements.statement import Count, Digest, KeyId, UtcSeconds
+from certificate.statements.statement import Count, Digest, KeyId, Sentence, UtcSeconds
 from controller.api.documents import AssetTag, DeprovisionLine, Document, RefusalLine
 
 
 class WipeAsked(Document):
-    """Of which host. The source is asked anew before the answer."""
+    """Of which host, and may it be requested with this reason? The source is asked anew before the answer."""
 
     host: AssetTag
+    #: Null where nobody typed it yet.
+    reason: Sentence | None
 
 
 class DriveOnRecord(Document):

@@ -1,7 +1,8 @@
 """The dry run of a wipe by hand: asks the source, then reads one snapshot.
 
 Rules: nothing is stored but the source's answers; every guard that would refuse is told with its remedy, not
-only the first; no plain serial leaves, only its last four characters.
+only the first; no plain serial leaves, only its last four characters; a reason that strangers may not read is
+refused before anything is begun with it.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ from controller.api.wipe_documents import (
 from controller.facts import Facts, TenancyFacts
 from controller.guards import GUARDS_TO_INTEND, failing, people
 from controller.manual import Prospect
-from controller.people import asking
+from controller.people import approving, asking
 from controller.people.acts.wipe import CONSEQUENCES
 from controller.program import Program
 from controller.states import State
@@ -49,6 +50,8 @@ def router(program: Program, *, wake: Callable[[], None]) -> APIRouter:
         def ask(question: WipeAsked) -> WipeProspect:
             with program.store.snapshot() as tx:
                 host = asking.host(tx, question.host)
+                if question.reason is not None:
+                    approving.require_names_nobody(tx, program, host, question.reason)
             manual.ask(program, host)
             wake()
             with program.store.snapshot() as tx:

@@ -1,8 +1,9 @@
 """Requesting and approving a plan from the command's side: recompute its digest, show it, sign it here.
 
 Rules: the digest that was asked for must be the digest of the text that came and of the plan read from it;
-the plan goes to standard error before anything is typed; the words are read off the machine, so they are not
-shown; exit 0 when enough people stand behind the plan, 4 while more are needed.
+the plan, and the reason with a word on who reads it, go to standard error before anything is typed; the words
+are read off the machine, so they are not shown; exit 0 when enough people stand behind the plan, 4 while more
+are needed.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from controller.api.approvals_documents import ApprovalTaken, NewApproval, PlanA
 from controller.cli.client import Client
 from controller.cli.command import EXIT_DONE, EXIT_NEEDS_APPROVAL
 from controller.cli.confirming import typed
-from controller.cli.deciding import NONCE_BYTES, checked_reason
+from controller.cli.deciding import NONCE_BYTES, checked_reason, reason_text
 from controller.cli.operator_key import operator_key
 from controller.cli.options import located
 from controller.errors import Code
@@ -96,13 +97,14 @@ def _sign_plan(
     confirm: str | None,
     as_json: bool,
 ) -> int:
+    said = checked_reason(reason)
     with Client.of(located(home)) as client:
-        shown = client.post("/v1/plans", PlanToSign, PlanAsked(digest=digest))
+        shown = client.post("/v1/plans", PlanToSign, PlanAsked(digest=digest, reason=said))
         plan = checked_plan(shown, digest)
-        typer.echo(plan_text(shown, plan, digest), err=True)
+        typer.echo(f"{plan_text(shown, plan, digest)}\n{reason_text(said, None)}", err=True)
         words = typed(confirm, ask="Asset tag, and the last four characters of one of these")
         signer = operator_key(key, environment=os.environ, descriptor=key_passphrase_fd)
-        envelope = signed(kind, shown, plan, words=words, reason=reason, signer=signer)
+        envelope = signed(kind, shown, plan, words=words, reason=said, signer=signer)
         taken = client.post("/v1/approvals", ApprovalTaken, NewApproval(envelope=envelope.decode()))
     typer.echo(taken.to_json() if as_json else _taken_text(kind, taken))
     return EXIT_NEEDS_APPROVAL if taken.missing else EXIT_DONE

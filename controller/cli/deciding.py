@@ -2,6 +2,7 @@
 
 Rules: what is signed is computed from what was printed, never taken from `serve`; the matter goes to standard
 error, the answer alone to standard output; exit 0 when it was carried out, 4 while more people are needed.
+Where strangers will read the reason, the person is told so beside it, before anything is typed or signed.
 The signing time is `serve`'s, because it compares it with its own clock; this command shows it.
 """
 
@@ -28,6 +29,7 @@ from controller.cli.confirming import require_words
 from controller.cli.operator_key import operator_key
 from controller.cli.options import located
 from controller.errors import Code
+from controller.people.disclosure import READ_BY_STRANGERS, WARNING
 from controller.people.matter import Matter
 
 NONCE_BYTES = 16
@@ -71,15 +73,17 @@ def decided(
     confirm: str | None,
 ) -> DecisionTaken:
     """As `decide`, for a command that goes on after it: nothing is written to standard output."""
+    said = checked_reason(reason)
     with Client.of(located(home)) as client:
-        shown = client.post("/v1/matters", MatterShown, MatterAsked(kind=kind, about=about))
+        asked = MatterAsked(kind=kind, about=about, reason=said)
+        shown = client.post("/v1/matters", MatterShown, asked)
         matter = shown.matter()
         if matter.on != shown.on:
             raise Refused(Code.SERVE_DISAGREES, "serve names another digest than what it showed has")
-        typer.echo(shown_text(shown), err=True)
+        typer.echo(f"{shown_text(shown)}\n{reason_text(said, kind)}", err=True)
         require_words(confirm, matter.words)
         signer = operator_key(key, environment=os.environ, descriptor=key_passphrase_fd)
-        envelope = signed(shown, matter, reason=reason, signer=signer)
+        envelope = signed(shown, matter, reason=said, signer=signer)
         new = NewDecision(kind=kind, about=about, envelope=envelope.decode())
         return client.post("/v1/decisions", DecisionTaken, new)
 
@@ -126,6 +130,14 @@ def shown_text(shown: MatterShown) -> str:
     lines += [f"  => {consequence}" for consequence in shown.consequences]
     behind = f"{len(shown.signed)} of {shown.people_needed} signed so far"
     lines.append(f"  {behind}; signed at {time_text(shown.time)} by the controller's clock")
+    return "\n".join(lines)
+
+
+def reason_text(reason: str, kind: DecisionKind | None) -> str:
+    """What was typed, as it is signed, and who reads it. `kind` is None for a request or yes to a plan."""
+    lines = [f"  your reason: {reason}"]
+    if kind is None or kind in READ_BY_STRANGERS:
+        lines.append(f"  {WARNING}")
     return "\n".join(lines)
 
 

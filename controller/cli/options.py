@@ -50,7 +50,11 @@ KeyPassphraseOption = Annotated[
         min=0,
     ),
 ]
-ReasonOption = Annotated[str, typer.Option("--reason", help="Why, in one line; it is signed with it.")]
+#: For every reason that may travel in a certificate (`people.disclosure`).
+READ_BY_STRANGERS_HELP = "Strangers may read it: name no customer, person or serial number."
+ReasonOption = Annotated[
+    str, typer.Option("--reason", help=f"Why, in one line; it is signed with it. {READ_BY_STRANGERS_HELP}")
+]
 ConfirmOption = Annotated[
     str | None,
     typer.Option("--confirm", help="The words that are asked for [a prompt].", show_default=False),

@@ -14,7 +14,8 @@ from certificate.statements.vocabulary import Trigger
 from controller.errors import Code, NeedsApproval
 from controller.facts import Facts, Question
 
-#: DESIGN: a manual wipe needs two people, and so does a wipe beyond a limit.
+#: DESIGN: a manual wipe needs two people; so do a wipe beyond a limit, and whatever lifts a stop or decides
+#: what may be wiped (decisions/0005).
 TWO_PEOPLE = 2
 
 

@@ -20,11 +20,10 @@ from controller.program import NONCE_BYTES, Program
 from controller.sources import SubscriptionState, TenancyEntry, TenancyListAnswer
 from controller.store import observations, private, tenancies
 from controller.store.hosts import Host
+from controller.store.private import SUBSCRIPTION_TEXT
 from controller.store.tenancies import Tenancy
 
 COMPLETE, INCOMPLETE, KNOWN = "complete", "incomplete", "known"
-#: The kind under which a subscription's plain id is kept (`store.private`).
-SUBSCRIPTION_TEXT = "subscription"
 
 
 def subscription(program: Program, tenancy: Tenancy, *, deprovision: DeprovisionId | None = None) -> None:

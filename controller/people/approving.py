@@ -8,7 +8,8 @@ A statement is taken in this order, and refused at the first step that does not 
     that key; its subject is the plan digest.
  4. The plan is the present one of a deprovision that waits for approval, and stood before it was signed: what
     was signed for an earlier attempt is void even where the plan came out the same.
- 5. The person typed the words of this very host (`people.confirmation`).
+ 5. The person typed the words of this very host (`people.confirmation`), and a reason that names nobody: it
+    travels with the order and in the bundle (`people.disclosure`).
  6. A request comes before the yes that answers it, one request a plan; who requested does not approve; one
     living statement a person and plan.
 
@@ -37,13 +38,14 @@ from controller import knowledge
 from controller.case import Case
 from controller.errors import Code
 from controller.guards import ApprovalsSuffice, WithinLimits, failing
-from controller.people import counting
+from controller.people import counting, disclosure, private_texts
 from controller.people.confirmation import is_confirmed
 from controller.people.deciding import open_signed, require_named, require_recent
 from controller.people.roster import roster
 from controller.program import Program
 from controller.states import State
 from controller.store import deprovisions, plans
+from controller.store.hosts import Host
 from controller.store.plans import StoredApproval, StoredPlan
 
 #: Where a plan stands and no order was made of it yet; *approved* too, because a cap may ask for more people.
@@ -74,7 +76,8 @@ def present(tx: Connection, digest: str) -> Case:
 def take(program: Program, data: bytes) -> Taken:
     """Stores one statement. Raises Malformed or Untrusted (the codes of `Operators.open_statement`), or
     Refused: STORE_NOT_CURRENT, DECISION_STALE, APPROVAL_INVALID, NOT_AN_OPERATOR, DECISION_MISMATCH,
-    PLAN_NOT_PRESENT, CONFIRMATION_WRONG, SELF_APPROVAL, REQUEST_MISSING, APPROVAL_REPEATED.
+    PLAN_NOT_PRESENT, CONFIRMATION_WRONG, REASON_NAMES_SOMEBODY, SELF_APPROVAL, REQUEST_MISSING,
+    APPROVAL_REPEATED.
     """
     with program.store.transaction() as tx:
         now = program.clock()
@@ -85,10 +88,18 @@ def take(program: Program, data: bytes) -> Taken:
         case = present(tx, approval.plan_digest)
         plan = _require_open(case, statement)
         _require_confirmed(case, approval)
+        require_names_nobody(tx, program, case.host, approval.reason)
         _require_turn(tx, program, case, approval, envelope.payload_digest, now=now)
         _record(tx, case, plan, envelope, approval, now=now)
         deprovisions.wake(tx, case.id, now=now)
         return Taken(approval=envelope.payload_digest, missing=missing(tx, program, case, now=now))
+
+
+def require_names_nobody(tx: Connection, program: Program, host: Host, reason: str) -> None:
+    """Of a reason that is to be signed over a plan of this host, or was. Raises
+    Refused(REASON_NAMES_SOMEBODY).
+    """
+    disclosure.require_names_nobody(reason, private_texts.of_host(tx, program, host))
 
 
 def missing(tx: Connection, program: Program, case: Case, *, now: datetime) -> tuple[str, ...]:

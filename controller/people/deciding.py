@@ -9,9 +9,11 @@ A decision is taken in this order, and refused at the first step that does not h
  4. It was signed within the last 24 hours and not in the future, and saw no later ledger than ours.
  5. It decides on the matter as it is now: kind, choice, document, key and `on` are those of the matter made
     again in this transaction (MATTER_CHANGED). A newcomer's key counts no sooner than the matter allows.
+    Where strangers read it, its reason names nobody (`people.disclosure`); a reason that is told when the
+    matter is shown is refused there already, before anything is signed.
  6. It is stored once. The same statement again, and a second one by the same person, are one person.
- 7. Those behind the same words who still count are counted, each with one unused, living decision. Enough:
-    the act is applied and these decisions are used up, in the same transaction.
+ 7. Those behind the same words who still count are counted, each with one unused, living decision that
+    would be taken now. Enough: the act is applied and these decisions are used up, in the same transaction.
 
 Sources: FORMATS.md, "Statements" (decision), "Keys"; DESIGN.md, rule 7.
 """
@@ -80,15 +82,24 @@ class Taken:
 
 
 def show(
-    program: Program, kind: DecisionKind, about: About, *, acts: Mapping[DecisionKind, Act] = ACTS
+    program: Program,
+    kind: DecisionKind,
+    about: About,
+    *,
+    reason: str | None = None,
+    acts: Mapping[DecisionKind, Act] = ACTS,
 ) -> Shown:
-    """Raises Refused: ACT_UNKNOWN, STORE_NOT_CURRENT, or why the act cannot be decided now."""
+    """`reason`: what would be signed; None where nobody typed it yet. Raises Refused: ACT_UNKNOWN,
+    STORE_NOT_CURRENT, REASON_NAMES_SOMEBODY, or why the act cannot be decided now.
+    """
     act = _act(acts, kind)
     act.look(program, about)
     with program.store.snapshot() as tx:
         now = program.clock()
         _require_current(tx, program, kind)
         matter = act.matter(tx, program, about)
+        if reason is not None:
+            matter.require_names_nobody(reason)
         behind = _behind(tx, program, matter, now=now)
         return Shown(
             matter=matter,
@@ -111,7 +122,7 @@ def take(
 
     Raises Malformed or Untrusted (the codes of `Operators.open_statement`), or Refused: ACT_UNKNOWN,
     STORE_NOT_CURRENT, NOT_AN_OPERATOR, DECISION_MISMATCH, DECISION_STALE, DECISION_SPENT, INERT_TOO_SHORT,
-    MATTER_CHANGED, and whatever the act refuses.
+    MATTER_CHANGED, REASON_NAMES_SOMEBODY, and whatever the act refuses.
     """
     act = _act(acts, kind)
     act.look(program, about)
@@ -151,6 +162,7 @@ def _take(tx: Connection, program: Program, act: Act, about: About, data: bytes)
     _require_unspent(tx, envelope.payload_digest)
     matter = act.matter(tx, program, about)
     _require_over(decision, matter)
+    matter.require_names_nobody(decision.reason)
     decisions.record(tx, envelope=envelope, read=decision, now=now)
     behind = _behind(tx, program, matter, now=now)
     done = None
@@ -243,9 +255,10 @@ def _behind(tx: Connection, program: Program, matter: Matter, *, now: datetime) 
     )
     counting = {key.keyid for key in roster(tx, program.documents.trust, now=now).keys}
     people: dict[str, Signed] = {}
-    for each in found:
-        if each.keyid in counting:
-            people[each.keyid] = _signed(each)
+    for each in map(_signed, found):
+        # Where a reason says a name that we learnt after it was taken, its signer signs again.
+        if each.keyid in counting and matter.names_nobody(each.reason):
+            people[each.keyid] = each
     return tuple(people[keyid] for keyid in sorted(people))
 
 

@@ -14,14 +14,13 @@ from certificate.errors import Refused
 from certificate.statements.people import DecisionKind
 from certificate.statements.statement import time_text
 from controller.errors import Code
+from controller.guards import TWO_PEOPLE
 from controller.people import asking
 from controller.people.matter import About, Matter
 from controller.people.scopes import words
 from controller.program import Program
 from controller.store import deprovisions, stops
 from controller.store.stops import Stop, StopKind
-
-TWO_PEOPLE = 2
 
 
 def matter_of(

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
@@ -23,6 +23,8 @@ from certificate.statements.outcome import Attested
 from certificate.statements.people import DecisionKind
 from certificate.statements.vocabulary import DestroyMethod
 from controller.errors import Code
+from controller.people import disclosure
+from controller.people.disclosure import PrivateText
 
 #: What is asked about: a host's asset tag, the number of a hold. Short text, named by each act.
 About = Mapping[str, str]
@@ -53,6 +55,9 @@ class Matter:
     named_digest: str | None = None
     #: How long after signing it may count at the earliest.
     inert_for: timedelta = timedelta()
+    #: What the reason may not say where strangers read it (`people.disclosure`); neither shown nor signed.
+    #: None where nobody looked: then no reason is taken for a kind that strangers read.
+    private: tuple[PrivateText, ...] | None = field(default=None, repr=False)
 
     @property
     def on(self) -> str:
@@ -74,6 +79,24 @@ class Matter:
         if self.named_digest is None or self.document_digest is not None:
             return self.document_digest
         return hashlib.sha256(self.shown()).hexdigest()
+
+    def require_names_nobody(self, reason: str) -> None:
+        """Refuses the reason of a decision that strangers read, where it says what is private. Raises
+        Refused(REASON_NAMES_SOMEBODY), and ValueError where the act did not say what is private.
+        """
+        if self.kind not in disclosure.READ_BY_STRANGERS:
+            return
+        if self.private is None:
+            raise ValueError(f"strangers read this {self.kind.value}; its act must say what is private")
+        disclosure.require_names_nobody(reason, self.private)
+
+    def names_nobody(self, reason: str) -> bool:
+        """The same as an answer, for a decision that is stored."""
+        try:
+            self.require_names_nobody(reason)
+        except Refused:
+            return False
+        return True
 
     def attested(self) -> Attested:
         """What people attest of a destroyed medium, taken from what they are shown, so that a stranger can

@@ -25,6 +25,7 @@ from datetime import datetime
 import rfc8785
 from sqlalchemy import Connection
 
+from certificate.commitment import SALT_BYTES
 from certificate.errors import Refused
 from certificate.identifiers import DriveId, HostId
 from controller.errors import Code
@@ -34,12 +35,10 @@ from controller.records.host_file import FileDrive, HostFile, HostRow, Problem, 
 from controller.records.names import join_address
 from controller.store import declarations, deprovisions, hosts, ledger, private, sightings, stops
 from controller.store.hosts import DriveBasis, Host, HostFact, HostField
+from controller.store.private import CUSTOMER_TEXT
 from controller.store.record_events import HostsImported
 from controller.store.stops import StopKind
 
-SALT_BYTES = 32
-#: The kind under which a customer's plain name is kept (`store.private`).
-CUSTOMER_TEXT = "customer"
 #: What two operators declare; a file may only repeat it.
 _DECLARED = frozenset({Disposition.STOCK, Disposition.INTERNAL})
 #: What a live deprovision rests on.

@@ -307,6 +307,12 @@ def drives_of(tx: Connection, host_id: HostId) -> tuple[Drive, ...]:
     return tuple(Drive(**row._mapping) for row in tx.execute(query))
 
 
+def serials_of(tx: Connection, host_id: HostId) -> tuple[str, ...]:
+    """Of every drive that ever was on record for the host, in it or gone. Plain."""
+    query = select(drive.c.serial).where(drive.c.host == host_id).order_by(drive.c.serial)
+    return tuple(tx.scalars(query))
+
+
 def load_drive(tx: Connection, key: DriveId) -> Drive:
     """In the host or gone. Raises Refused(NOT_IN_STORE)."""
     row = tx.execute(select(drive).where(drive.c.id == key)).one_or_none()

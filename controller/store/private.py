@@ -3,8 +3,8 @@
 Rules: each subject (a keyed pseudonym) has a data key of 32 random bytes, wrapped by a master key that lives
 outside the database; a text is sealed by AES-256-GCM, bound to its subject and kind; shredding destroys the
 wrapped key and the texts, leaves the pseudonym with the time, and is final. The ledger and every other table
-name people by pseudonym only. By convention a subscription's id stands under its `subscription_ref` as kind
-`subscription`, a host's customer under `customer_ref` as kind `customer`.
+name people by pseudonym only. A subscription's id stands under its `subscription_ref`, a host's customer
+under `customer_ref`.
 
 KNOWN GAP: a copy of the database file or its write-ahead log made before shredding still holds the wrapped
 key; it opens only with the master key. Backups are the operator's to expire.
@@ -37,6 +37,10 @@ from controller.store import ledger
 from controller.store.columns import METADATA, UtcDateTime
 from controller.store.events import SubjectShredded
 
+#: The kind under which a subscription's plain id is kept.
+SUBSCRIPTION_TEXT = "subscription"
+#: The kind under which a customer's plain name is kept.
+CUSTOMER_TEXT = "customer"
 KEY_BYTES = 32
 NONCE_BYTES = 12
 #: Gives that many bytes nobody can guess: `secrets.token_bytes`, or a counter in a test.

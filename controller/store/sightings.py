@@ -141,6 +141,20 @@ def seen_in_trusted_boot(tx: Connection, host_id: HostId) -> Seen | None:
     )
 
 
+def facts_of(tx: Connection, host_id: HostId) -> tuple[HostFact, ...]:
+    """Every identifying fact that any look at the host ever showed."""
+    columns = (fact_sighting.c.kind, fact_sighting.c.value)
+    query = select(*columns).where(fact_sighting.c.host == host_id).distinct().order_by(*columns)
+    return tuple(HostFact(**row._mapping) for row in tx.execute(query))
+
+
+def serials_of(tx: Connection, host_id: HostId) -> tuple[str, ...]:
+    """Of every drive that any look at the host ever showed. Plain."""
+    serial = drive_sighting.c.serial
+    query = select(serial).where(drive_sighting.c.host == host_id).distinct().order_by(serial)
+    return tuple(tx.scalars(query))
+
+
 def assert_fields(
     tx: Connection, host_id: HostId, fields: tuple[str, ...], *, source_digest: str, now: datetime
 ) -> None:

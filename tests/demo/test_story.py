@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -55,7 +56,8 @@ def test_a_private_word_in_what_is_handed_out_fails(story: Story, word: str) -> 
     story.look_for_private_words()
     server = story.servers["host-2"]
     said = server.disks[0].serial if word == "serial" else getattr(server, word)
-    (folder / "a.json").write_text(json.dumps({"x": said}))
+    signed = base64.b64encode(json.dumps({"x": said}).encode()).decode()
+    (folder / "a.json").write_text(json.dumps({"payload": signed}))
     with pytest.raises(Failed, match=r"private words in what is handed out.* in a\.json"):
         story.look_for_private_words()
 

@@ -17,6 +17,7 @@ from controller.cli.command import application
 from controller.cli.deciding import decide
 from controller.cli.drive_leaving import drive_leaves
 from controller.cli.options import (
+    READ_BY_STRANGERS_HELP,
     ConfirmOption,
     HomeOption,
     JsonOption,
@@ -42,7 +43,7 @@ def out(
     by: Annotated[
         str, typer.Option(help="Who took it out. Kept in the private tables only, as are the next three.")
     ],
-    why: Annotated[str, typer.Option(help="Why; it is signed with it.")],
+    why: Annotated[str, typer.Option(help=f"Why; it is signed with it. {READ_BY_STRANGERS_HELP}")],
     seal: Annotated[str, typer.Option(help="Number of the seal on it.")],
     place: Annotated[str, typer.Option(help="Where it is kept.")],
     key: KeyOption = None,

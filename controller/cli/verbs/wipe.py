@@ -24,8 +24,9 @@ from controller.api.wipe_documents import PlanShown, TenancySaid, WipeAsked, Wip
 from controller.cli.approving import request_plan
 from controller.cli.client import Client
 from controller.cli.command import EXIT_NEEDS_APPROVAL, application
-from controller.cli.deciding import decided
+from controller.cli.deciding import checked_reason, decided
 from controller.cli.options import (
+    READ_BY_STRANGERS_HELP,
     ConfirmOption,
     HomeOption,
     JsonOption,
@@ -50,7 +51,8 @@ def wipe(
         bool, typer.Option("--request", help="Begin it, and request its plan with your key.")
     ] = False,
     reason: Annotated[
-        str | None, typer.Option("--reason", help="Why, in one line; it is signed with the request.")
+        str | None,
+        typer.Option("--reason", help=f"Why, in one line; signed with the request. {READ_BY_STRANGERS_HELP}"),
     ] = None,
     key: KeyOption = None,
     key_passphrase_fd: KeyPassphraseOption = None,
@@ -66,7 +68,7 @@ def wipe(
     """
     if not request:
         with Client.of(located(home)) as client:
-            shown = client.post("/v1/wipes", WipeProspect, WipeAsked(host=host))
+            shown = client.post("/v1/wipes", WipeProspect, WipeAsked(host=host, reason=_checked(reason)))
         typer.echo(shown.to_json() if as_json else text(shown))
         return 0
     if reason is None:
@@ -96,6 +98,10 @@ def wipe(
     )
 
 
+def _checked(reason: str | None) -> str | None:
+    return None if reason is None else checked_reason(reason)
+
+
 def _patience(wait: str) -> timedelta:
     try:
         return parse_duration(wait)
@@ -114,7 +120,7 @@ def _begin(
 ) -> None:
     """One signed decision, unless a wipe by hand of this host is under way. Raises Refused."""
     with Client.of(located(home)) as client:
-        shown = client.post("/v1/wipes", WipeProspect, WipeAsked(host=host))
+        shown = client.post("/v1/wipes", WipeProspect, WipeAsked(host=host, reason=checked_reason(reason)))
     if shown.deprovision is not None and shown.deprovision.trigger == "manual":
         return
     taken = decided(

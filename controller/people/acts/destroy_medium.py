@@ -14,7 +14,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import date
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from sqlalchemy import Connection, select
 
@@ -26,8 +26,10 @@ from certificate.statements.vocabulary import DestroyMethod
 from controller import destroying
 from controller.effects.make_plan import inventory_line
 from controller.errors import Code
-from controller.people import asking
+from controller.guards import TWO_PEOPLE
+from controller.people import asking, private_texts
 from controller.people.act import About, Matter, Signed
+from controller.people.disclosure import PrivateText
 from controller.program import Program
 from controller.records import custody
 from controller.store import boots, departures, deprovisions, destructions, hosts, sightings
@@ -35,7 +37,6 @@ from controller.store.boots import StoredInventory
 from controller.store.departures import Departure
 from controller.store.destructions import DestructionWords
 
-TWO_PEOPLE = 2
 FIELDS = ("medium", "method", "by", "witness", "place", "destroyed_on", "document_digest")
 #: Enough of a commitment to name one of a provider's media, as `media list` prints it.
 LEAST_DIGITS = 8
@@ -62,34 +63,18 @@ class DestroyMedium:
 
     def matter(self, tx: Connection, program: Program, about: About) -> Matter:
         asked = _asked(tx, program, about)
-        gone = asked.departure.drive
         return Matter(
             kind=self.kind,
             choice=asked.method.value,
-            facts={
-                "drive": {
-                    "id": gone.id,
-                    "serial": gone.serial,
-                    "model": gone.model or "unknown",
-                    "capacity_bytes": "unknown" if gone.capacity_bytes is None else gone.capacity_bytes,
-                    "medium": gone.commitment,
-                },
-                "host": hosts.load(tx, gone.host).asset_tag,
-                "left_at": time_text(asked.departure.left_at),
-                "stood_until_now_as": custody.standing(tx, asked.departure).value,
-                "tenancies_whose_data_may_be_on_it": list(asked.departure.tenancies),
-                "destroyed_on": asked.destroyed_on,
-                "by": asked.words.by,
-                "before": asked.words.witness,
-                "at": asked.words.place,
-            },
+            facts=_facts(tx, asked),
             consequences=(
                 "The signers attest that this very drive was destroyed as the document says.",
                 "An outcome by destroy is signed and logged. Its grade is that people say so; no device did.",
             ),
             people_needed=TWO_PEOPLE,
-            words=f"destroyed {gone.serial[-4:]}",
+            words=f"destroyed {asked.departure.drive.serial[-4:]}",
             document_digest=asked.document_digest,
+            private=_private(tx, program, asked),
         )
 
     def apply(
@@ -122,6 +107,36 @@ def _asked(tx: Connection, program: Program, about: About) -> _Asked:
         document_digest=document,
         words=DestructionWords(by=by, witness=witness, place=place),
     )
+
+
+def _facts(tx: Connection, asked: _Asked) -> dict[str, Any]:
+    gone, words = asked.departure.drive, asked.words
+    return {
+        "drive": {
+            "id": gone.id,
+            "serial": gone.serial,
+            "model": gone.model or "unknown",
+            "capacity_bytes": "unknown" if gone.capacity_bytes is None else gone.capacity_bytes,
+            "medium": gone.commitment,
+        },
+        "host": hosts.load(tx, gone.host).asset_tag,
+        "left_at": time_text(asked.departure.left_at),
+        "stood_until_now_as": custody.standing(tx, asked.departure).value,
+        "tenancies_whose_data_may_be_on_it": list(asked.departure.tenancies),
+        "destroyed_on": asked.destroyed_on,
+        "by": words.by,
+        "before": words.witness,
+        "at": words.place,
+    }
+
+
+def _private(tx: Connection, program: Program, asked: _Asked) -> tuple[PrivateText, ...]:
+    """Of the host it left, and what people typed when it left and when it was destroyed."""
+    left = departures.words_of(tx, asked.departure, master_key=program.keyring.private_text_key)
+    typed = {"by": asked.words.by, "witness": asked.words.witness, "place": asked.words.place}
+    kept = {f"{name} when it left": text for name, text in left.items() if text and name != "why"}
+    host = hosts.load(tx, asked.departure.drive.host)
+    return (*private_texts.of_host(tx, program, host), *private_texts.typed_beside(typed | kept))
 
 
 def _departure(tx: Connection, name: str) -> Departure:

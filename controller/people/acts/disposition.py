@@ -20,15 +20,15 @@ from certificate.statements.people import DecisionKind
 from controller.case import known_host
 from controller.errors import Code
 from controller.facts import MAX_AGE, Disposition, Question
+from controller.guards import TWO_PEOPLE
 from controller.observe import source
-from controller.people import asking
+from controller.people import asking, private_texts
 from controller.people.act import About, Matter, Signed
 from controller.program import Program
 from controller.store import declarations, observations, tenancies
 from controller.store.hosts import Host
 
 NEVER_LET = frozenset({Disposition.STOCK, Disposition.INTERNAL})
-TWO_PEOPLE = 2
 CONSEQUENCES = {
     Disposition.RENTED: "It is wiped when its tenancy ends, and never as stock.",
     Disposition.UNKNOWN: "It is not wiped at all.",
@@ -69,6 +69,7 @@ class Declare:
             people_needed=TWO_PEOPLE,
             words=f"{host.asset_tag} {disposition.value}",
             document_digest=known_host(tx, host, data_class=host.data_class).named().commitment,
+            private=private_texts.of_host(tx, program, host),
         )
 
     def apply(

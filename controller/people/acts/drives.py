@@ -14,6 +14,7 @@ from typing import Any, ClassVar
 
 from sqlalchemy import Connection
 
+from certificate.commitment import SALT_BYTES
 from certificate.errors import Refused
 from certificate.identifiers import DriveId
 from certificate.messages import DriveReport
@@ -22,6 +23,7 @@ from certificate.statements.people import DecisionKind
 from certificate.statements.statement import time_text
 from controller.case import known_host
 from controller.errors import Code
+from controller.guards import TWO_PEOPLE
 from controller.people import asking
 from controller.people.act import About, Matter, Signed
 from controller.plan import compare
@@ -30,9 +32,6 @@ from controller.records import custody, inspection
 from controller.records.inspection import Inspection
 from controller.store import deprovisions, hosts
 from controller.store.hosts import Host
-
-SALT_BYTES = 32
-TWO_PEOPLE = 2
 
 
 class AcceptDrives:

@@ -51,6 +51,8 @@ class Enrol:
             words=key.keyid[-8:],
             key=key,
             inert_for=inert,
+            # It is about a key, and no host is in question.
+            private=(),
         )
 
     def apply(

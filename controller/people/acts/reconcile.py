@@ -22,6 +22,7 @@ from certificate.log.checkpoint import Checkpoint
 from certificate.statements.people import DecisionKind
 from certificate.statements.statement import time_text
 from controller import reconciling
+from controller.guards import TWO_PEOPLE
 from controller.people import asking
 from controller.people.act import About, Matter, Signed
 from controller.program import Program
@@ -32,7 +33,6 @@ from controller.store.head import Head, read_head
 from controller.store.orders import OrderState, StoredOrder
 from controller.store.stops import StopKind
 
-TWO_PEOPLE = 2
 #: What is missing is entered again the same day.
 REVIEW_AFTER = timedelta(hours=24)
 BECAUSE = {

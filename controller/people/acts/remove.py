@@ -14,13 +14,16 @@ from typing import Any, ClassVar
 
 from sqlalchemy import Connection
 
+from certificate.commitment import SALT_BYTES
 from certificate.errors import Refused
 from certificate.identifiers import DriveId, TenancyId
 from certificate.statements.people import DecisionKind
 from certificate.statements.statement import time_text
 from controller.errors import Code
-from controller.people import asking
+from controller.guards import TWO_PEOPLE
+from controller.people import asking, private_texts
 from controller.people.act import About, Matter, Signed
+from controller.people.disclosure import PrivateText
 from controller.program import NONCE_BYTES, Program
 from controller.records import custody
 from controller.records.drive_text import read_drive
@@ -29,8 +32,6 @@ from controller.store import departures, deprovisions, hosts, tenancies
 from controller.store.departures import CustodyWords
 from controller.store.hosts import Drive, DriveBasis, Host
 
-SALT_BYTES = 32
-TWO_PEOPLE = 2
 #: What stands for the new drive where the bay stays empty.
 NONE = "none"
 FIELDS = ("host", "old", "new", "by", "why", "seal", "place")
@@ -84,6 +85,7 @@ class RemoveDrive:
             people_needed=TWO_PEOPLE,
             words=f"{tag} {old.serial[-4:]}",
             document_digest=old.commitment,
+            private=_private(tx, program, asked),
         )
 
     def apply(
@@ -153,6 +155,15 @@ def _basis(tx: Connection, host: Host) -> DriveBasis:
     """The provider's own word, or a swap on a host that was let."""
     was_let = bool(tenancies.of_host(tx, host.id))
     return DriveBasis.OBSERVED_DURING_TENANCY if was_let else DriveBasis.DECLARED
+
+
+def _private(tx: Connection, program: Program, asked: _Asked) -> tuple[PrivateText, ...]:
+    """Of the host, and what is typed with the decision for the private tables. `why` is its reason too."""
+    words = asked.words
+    typed = {"by": words.removed_by, "seal": words.seal, "place": words.place}
+    if asked.new is not None:
+        typed["the new drive's serial number"] = asked.new.serial
+    return (*private_texts.of_host(tx, program, asked.host), *private_texts.typed_beside(typed))
 
 
 def _shown(drive: FileDrive | None) -> dict[str, Any] | str:

@@ -26,7 +26,7 @@ from certificate.statements.vocabulary import ValidationDecision
 from controller import case as cases
 from controller.case import Case
 from controller.errors import Code
-from controller.people import acceptance, asking
+from controller.people import acceptance, asking, private_texts
 from controller.people.act import About, Matter, Signed
 from controller.program import Program
 from controller.states import State
@@ -92,6 +92,7 @@ class Validate:
             people_needed=1,
             words=f"{choice.value} {host.asset_tag}",
             named_digest=asked.evidence.payload_digest,
+            private=private_texts.of_host(tx, program, host),
         )
 
     def apply(

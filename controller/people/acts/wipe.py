@@ -18,7 +18,7 @@ from certificate.statements.people import DecisionKind
 from controller import manual
 from controller.manual import Prospect
 from controller.observe import source
-from controller.people import asking
+from controller.people import asking, private_texts
 from controller.people.act import About, Matter, Signed
 from controller.program import Program
 from controller.store import hosts, ledger
@@ -56,6 +56,7 @@ class Wipe:
             people_needed=1,
             # The plan asks for words off the machine; here nothing is erased yet, and the host was named.
             words="",
+            private=private_texts.of_host(tx, program, seen.host),
         )
 
     def apply(

@@ -10,6 +10,7 @@ from typing import Any
 
 import httpx
 import pytest
+import structlog
 
 from certificate.errors import Code as CertificateCode
 from certificate.errors import Refused
@@ -21,6 +22,7 @@ from controller.cli.command import Failed
 from controller.errors import Code, NeedsApproval
 from controller.home import Home
 from controller.spool import make_hint
+from demo.disclosure import says
 
 HINT = make_hint(
     event="ended",
@@ -93,6 +95,33 @@ def test_a_refusal_comes_out_as_it_went_in(home: Home, refusal: Refused) -> None
     heard = refusal_of(home, refusal)
     assert (heard.code, heard.reason, heard.remedy) == (refusal.code, refusal.reason, refusal.remedy)
     assert isinstance(heard, NeedsApproval) is isinstance(refusal, NeedsApproval)
+
+
+def logged_of(home: Home, refusal: Refused, path: str) -> dict[str, Any]:
+    """What the log says of one refusal."""
+    running = served(home, refusal)
+    try:
+        with structlog.testing.capture_logs() as lines, Client.of(home) as client, pytest.raises(Refused):
+            client.get(path, Story)
+    finally:
+        running.stop()
+    (line,) = (line for line in lines if line["event"] == "refused")
+    return dict(line)
+
+
+def test_the_log_tells_of_a_refusal_by_code_and_id_and_repeats_nothing_that_was_typed(home: Home) -> None:
+    key = "dep_" + "0" * 32
+    typed = Refused(Code.DRIVE_NOT_IN_HOST, "no drive 'S64GNE0R500123' is on record in host-1")
+    line = logged_of(home, typed, f"/v1/deprovisions/{key}")
+    assert (line["code"], line["deprovision"]) == ("DRIVE_NOT_IN_HOST", key)
+    assert (line["method"], line["route"]) == ("GET", "/v1/deprovisions/{key}")
+    assert not says(repr(line).encode(), "S64GNE0R500123")
+
+
+def test_what_was_typed_into_a_path_is_not_logged_either(home: Home) -> None:
+    line = logged_of(home, Refused(Code.NOT_IN_STORE, "x"), "/v1/deprovisions/host-1/certificate")
+    assert (line["route"], line["deprovision"]) == ("/v1/deprovisions/{key}/certificate", None)
+    assert "host-1" not in repr(line)
 
 
 def test_an_answer_of_another_release_is_no_answer(home: Home) -> None:

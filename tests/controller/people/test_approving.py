@@ -14,7 +14,8 @@ from certificate.statements import Order, Purpose
 from certificate.statements import statement as statements
 from controller.people import approving, counting
 from controller.states import State
-from controller.store import deprovisions, orders, plans
+from controller.store import deprovisions, orders, plans, sightings
+from controller.store.sightings import Provenance
 
 SECOND = timedelta(seconds=1)
 
@@ -244,3 +245,36 @@ def test_an_old_store_takes_no_approval(waiting: Any) -> None:
     request = waiting.people.approval("request", waiting.alice)
     (waiting.world.folder / "anchor.json").unlink()
     assert waiting.refused(lambda: approving.take(waiting.program, request)) == "STORE_NOT_CURRENT"
+
+
+# --- what strangers read ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("reason", ["host-1 goes back", "SABOTAGE 1", "sub-1 is over", "ada@example.org"])
+def test_a_reason_that_names_somebody_is_neither_a_request_nor_a_yes(waiting: Any, reason: str) -> None:
+    request = waiting.people.approval("request", waiting.alice, reason=reason)
+    assert waiting.refused(lambda: approving.take(waiting.program, request)) == "REASON_NAMES_SOMEBODY"
+    assert behind(waiting) == set()
+    waiting.people.request(by=waiting.alice)
+    yes = waiting.people.approval("approve", waiting.bob, reason=reason)
+    assert waiting.refused(lambda: approving.take(waiting.program, yes)) == "REASON_NAMES_SOMEBODY"
+    assert behind(waiting) == {waiting.alice.public.keyid}
+
+
+def test_a_yes_that_says_a_name_learnt_since_is_sent_to_no_agent(waiting: Any) -> None:
+    waiting.people.request(by=waiting.alice)
+    waiting.people.approve(by=waiting.bob, reason="the other drive, LATER-4711, is on its way")
+    assert behind(waiting) == {waiting.alice.public.keyid, waiting.bob.public.keyid}
+    with waiting.program.store.transaction() as tx:
+        sightings.record(
+            tx,
+            waiting.people.case.host.id,
+            provenance=Provenance.SEEN_IN_TRUSTED_BOOT,
+            facts=(),
+            drives=("LATER4711",),
+            now=waiting.program.clock(),
+        )
+    assert behind(waiting) == {waiting.alice.public.keyid}
+    assert proceed(waiting) is State.PLANNED
+    waiting.people.approve(by=waiting.bob)
+    assert behind(waiting) == {waiting.alice.public.keyid, waiting.bob.public.keyid}

@@ -6,12 +6,17 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy import func, select
 
 from certificate.keys import PrivateKey
 from certificate.statements import Purpose
 from certificate.statements.people import DecisionKind
+from controller.people import deciding
 from controller.people.deciding import DECISION_LIFE
-from controller.store import decisions, ledger, log_rows, stops
+from controller.people.disclosure import READ_BY_STRANGERS
+from controller.people.matter import Matter
+from controller.store import decisions, hosts, ledger, log_rows, sightings, stops
+from controller.store.sightings import Provenance
 
 SECOND = timedelta(seconds=1)
 HOLD = {"scope": "host=host-1", "matter": "case 7", "review": "P30D"}
@@ -191,3 +196,80 @@ def test_a_decision_is_used_up_in_the_transaction_that_carries_it_out(crew: Any)
     with crew.program.store.snapshot() as tx:
         for digest in (first.decision, second.decision):
             assert decisions.load(tx, digest).used_at is not None
+
+
+# --- what strangers read ------------------------------------------------------------------------------------
+
+OUT = {
+    "host": "host-1",
+    "old": "SABOTAGE1",
+    "new": "serial=SPARE-0002,model=M",
+    "by": "Ada Lovelace",
+    "why": "it does not answer",
+    "seal": "S-0815",
+    "place": "safe 2",
+}
+NAMES = [
+    "host 1 is broken",
+    "Sabotage-1 is dead",
+    "ask ada@example.org",
+    "by ada lovelace",
+    "spare 0002",
+]
+
+
+def stored_count(crew: Any, kind: DecisionKind) -> int:
+    with crew.program.store.snapshot() as tx:
+        return int(
+            tx.scalar(
+                select(func.count()).select_from(decisions.decision).where(decisions.decision.c.kind == kind)
+            )
+        )
+
+
+@pytest.mark.parametrize("reason", NAMES)
+def test_a_reason_that_names_somebody_is_refused_before_it_is_signed_and_when_it_comes(
+    crew: Any, reason: str
+) -> None:
+    kind = DecisionKind.REMOVE
+
+    def shown() -> object:
+        return deciding.show(crew.program, kind, OUT, reason=reason)
+
+    assert crew.refused(shown) == "REASON_NAMES_SOMEBODY"
+    assert deciding.show(crew.program, kind, OUT, reason="it does not answer").matter.kind is kind
+    envelope = crew.people.decision(crew.people.show("remove", OUT), crew.alice, reason=reason)
+    assert crew.refused(lambda: crew.people.hand_in("remove", OUT, envelope)) == "REASON_NAMES_SOMEBODY"
+    assert stored_count(crew, kind) == 0
+
+
+def test_a_reason_that_only_the_provider_keeps_may_name_the_host(crew: Any) -> None:
+    for reason in NAMES:
+        deciding.show(crew.program, DecisionKind.HOLD, HOLD, reason=reason)
+        assert crew.people.decide("hold", HOLD, by=crew.alice, reason=reason).done is not None
+
+
+def test_a_stored_reason_that_says_a_name_learnt_since_counts_no_more(crew: Any) -> None:
+    first = crew.people.decide("remove", OUT, by=crew.alice, reason="its twin is SECRET-SERIAL")
+    assert len(first.signed) == 1
+    with crew.program.store.transaction() as tx:
+        (host,) = hosts.all_hosts(tx)
+        sightings.record(
+            tx,
+            host.id,
+            provenance=Provenance.SEEN_IN_TRUSTED_BOOT,
+            facts=(),
+            drives=("SECRETSERIAL",),
+            now=crew.program.clock(),
+        )
+    assert crew.people.show("remove", OUT).signed == ()
+    assert crew.people.decide("remove", OUT, by=crew.bob).done is None
+    crew.pass_time(SECOND)
+    assert crew.people.decide("remove", OUT, by=crew.alice).done is not None
+
+
+@pytest.mark.parametrize("kind", sorted(READ_BY_STRANGERS))
+def test_an_act_that_does_not_say_what_is_private_is_not_decided(kind: DecisionKind) -> None:
+    matter = Matter(kind=kind, choice="x", facts={}, consequences=(), people_needed=1, words="")
+    with pytest.raises(ValueError, match="must say what is private"):
+        matter.require_names_nobody("a reason")

@@ -50,6 +50,32 @@ def test_a_drive_goes_out_by_two_keys_and_its_age_is_told(out: list[Any], home: 
     assert "in its place" not in listed.out
 
 
+def test_who_reads_the_reason_is_said_before_it_is_signed(out: list[Any]) -> None:
+    for said in out:
+        assert "your reason: dead" in said.err
+        assert "strangers can read it in the certificate" in said.err
+        assert "name no customer, person or serial number" in said.err
+
+
+@pytest.mark.parametrize("why", ["SABOTAGE1 is dead", "host-1 lost it", "ask ada@example.org", "ada has it"])
+def test_a_reason_that_names_somebody_is_refused_before_a_key_is_opened(
+    served_program: Any, home: Any, expunge: Any, why: str
+) -> None:
+    words = ("--by", "Ada has it", "--why", why, "--seal", "4711", "--place", "safe 2", "--confirm", "x")
+    said = expunge(
+        "media",
+        "out",
+        "host-1",
+        "SABOTAGE1",
+        *words,
+        *home,
+        "--key",
+        served_program.keys[0].with_suffix(".gone"),
+    )
+    assert (said.code, said.err.split(":")[0]) == (3, "REASON_NAMES_SOMEBODY"), said.err
+    assert why not in said.err
+
+
 def test_a_drive_that_is_not_on_record_does_not_go_out(served_program: Any, home: Any, expunge: Any) -> None:
     said = expunge(
         "media", "out", "host-1", "S9", *WORDS, "--confirm", "x", *home, "--key", served_program.keys[0]

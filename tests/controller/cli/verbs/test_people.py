@@ -58,6 +58,8 @@ def test_the_matter_is_shown_beside_the_answer_and_the_answer_alone_on_standard_
     thaw = said("thaw", 1, "--reason", "y", "--confirm", "freeze 1", by=0, as_json=False)
     assert thaw.out == "1 of 2: stored; another operator must sign the same\n"
     assert "author: anyone" in thaw.err
+    assert "your reason: y" in thaw.err
+    assert "strangers" not in thaw.err, "a thaw stays with the provider"
     assert "Every deprovision goes on by itself" in thaw.err
 
 
@@ -163,7 +165,12 @@ def test_a_plan_is_requested_and_approved_over_the_socket(
     assert (mine.code, "SELF_APPROVAL" in mine.err) == (3, True)
     other_machine = said("approve", digest, "--reason", "r", "--confirm", "host-1 4711", by=1)
     assert (other_machine.code, "CONFIRMATION_WRONG" in other_machine.err) == (3, True)
+    named = said("approve", digest, "--reason", "for sub-1", "--confirm", WORDS, by=1)
+    assert (named.code, "REASON_NAMES_SOMEBODY" in named.err) == (3, True)
+    wiped = said("wipe", "host-1", "--request", "--reason", "HOST 1 again", by=1)
+    assert (wiped.code, "REASON_NAMES_SOMEBODY" in wiped.err) == (3, True)
     shown = said("approve", digest, "--reason", "r", "--confirm", WORDS, by=1)
+    assert "strangers can read it in the certificate" in shown.err
     assert (shown.code, shown.json["missing"]) == (0, [])
     for text in (digest, "host-1", "purge", "nvme_sanitize_crypto", alice.public.keyid, "dmi_uuid"):
         assert text in shown.err

@@ -12,8 +12,9 @@ from controller import intake
 from controller.facts import MAX_AGE, Disposition
 from controller.manual import prospect
 from controller.people.acts.disposition import require_never_let
-from controller.store import declarations, hosts
+from controller.store import declarations, hosts, sightings
 from controller.store.hosts import host_fact
+from controller.store.sightings import Provenance
 
 STOCK = {"host": "host-1", "disposition": "stock"}
 
@@ -147,3 +148,20 @@ def test_an_unknown_host_or_word_is_refused(crew: Any) -> None:
         ({**STOCK, "disposition": "spare"}, "DECISION_MISMATCH"),
     ):
         assert crew.refused(lambda about=about: crew.people.show("disposition", about)) == code
+
+
+def test_a_declaration_whose_reason_says_a_name_learnt_since_is_nobodys(empty: Any) -> None:
+    """It would travel with every order for the host, and in each of its certificates."""
+    for by in (empty.alice, empty.bob):
+        empty.people.decide("disposition", STOCK, by=by, reason="came with LATER-4711 and was never let")
+    assert len(signers(empty)) == 2
+    with empty.program.store.transaction() as tx:
+        sightings.record(
+            tx,
+            the_host(empty).id,
+            provenance=Provenance.SEEN_IN_TRUSTED_BOOT,
+            facts=(),
+            drives=("LATER4711",),
+            now=empty.program.clock(),
+        )
+    assert signers(empty) == set()

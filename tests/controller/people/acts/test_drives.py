@@ -20,6 +20,7 @@ from controller.facts import Disposition
 from controller.states import State
 from controller.store import deprovisions, hosts, ledger, outcomes
 from controller.store.hosts import DriveBasis
+from demo.disclosure import says
 
 HOST = {"host": "host-1"}
 LEAVES = HOST | {
@@ -27,7 +28,7 @@ LEAVES = HOST | {
     "new": "none",
     "by": "Ada Lovelace",
     "why": "it does not answer",
-    "seal": "4711",
+    "seal": "S-0815",
     "place": "safe 2",
 }
 
@@ -168,7 +169,7 @@ def test_a_drive_that_leaves_a_tenancy_unerased_is_an_open_exception(crew: Any) 
     assert (line.removed_by, line.why, line.seal, line.place) == (
         "Ada Lovelace",
         "it does not answer",
-        "4711",
+        "S-0815",
         "safe 2",
     )
     assert len(line.tenancies) == 1
@@ -176,9 +177,9 @@ def test_a_drive_that_leaves_a_tenancy_unerased_is_an_open_exception(crew: Any) 
     (drive,) = drives(crew).values()
     assert (drive.serial, drive.model, drive.basis) == ("S2", "M, 2", DriveBasis.OBSERVED_DURING_TENANCY)
     with crew.program.store.snapshot() as tx:
-        told = "".join(event.line() for event in ledger.events(tx))
-    for private in ("Ada", "4711", "safe", "SABOTAGE1"):
-        assert private not in told
+        told = "\n".join(event.line() for event in ledger.events(tx)).encode()
+    for private in ("Ada Lovelace", "S-0815", "safe 2", "SABOTAGE1"):
+        assert not says(told, private)
 
 
 def was_never_let(crew: Any) -> None:

@@ -94,6 +94,6 @@ def test_what_is_shown_is_bounded_and_what_is_signed_is_all(crew: Any) -> None:
 
 def test_a_file_travels_with_an_import_and_with_nothing_else() -> None:
     long = {"text": "x" * (MAX_ABOUT_CHARACTERS + 1)}
-    assert MatterAsked(kind=DecisionKind.IMPORT, about=long).about == long
+    assert MatterAsked(kind=DecisionKind.IMPORT, about=long, reason=None).about == long
     with pytest.raises(ValueError, match="characters"):
-        MatterAsked(kind=DecisionKind.HOLD, about=long)
+        MatterAsked(kind=DecisionKind.HOLD, about=long, reason=None)

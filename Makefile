@@ -32,7 +32,7 @@ bench: $(STAMP) ## ratios in one run, against goals; as root also disks (fio, nw
 fuzz: $(STAMP) ## ten minutes for each parser that a stranger can reach; recorded by hand in docs/tested.md
 	$(BIN)/python -m tests.fuzz --seconds $${FUZZ_SECONDS:-600}
 
-coverage: $(STAMP) ## branch coverage of what decides: guards, lifecycle, assurance, admission, delivery, verify
+coverage: $(STAMP) ## branches and lines of what decides, each group for itself
 	.ci/coverage
 
 chaos: $(STAMP) ## the long form of the crash tests; recorded by hand in docs/tested.md

@@ -9,13 +9,17 @@ Rules:
 3. The summary is of this order's deprovision and host, names the order and this outcome (or, for an attempt
    that was followed by another, a later one), covers every medium of the order, says of the medium what its
    claim says or that it left, and claims of the host what `departures.require_claim_of_host` allows: never
-   more than of its worst medium, and nothing where one left unerased.
+   more than of its worst medium, and nothing where one left unerased. Of a medium that was tried in vain and
+   destroyed afterwards it names the destruction.
 4. The summary names each medium once, no outcome for two of them, and one for every medium of which it says
    how it was erased, tried or destroyed. It speaks of the outcome's tenancy and class of data; of the same
    site, asset and tenant as the outcome that it names, and of no other receipt.
 5. Where the order is the summary's last, a medium that no order names has left, and of each place besides
    drives the summary says what the evidence says or that it was not covered. What an earlier order's evidence
    says of these, a later one may have made obsolete.
+
+6. Of an attempt whose evidence never came the outcome's one subject is the medium, the medium is told as the
+   order names it and no other way, and no place was covered.
 
 Pure; each function is silent or raises. What may be claimed at all is `assurance`'s.
 """
@@ -30,7 +34,7 @@ from certificate.delivery import Obeyable
 from certificate.errors import Code, Untrusted
 from certificate.statements import Evidence, Order, Outcome, Statement, Summary
 from certificate.statements.evidence import MediumEvidence
-from certificate.statements.outcome import Claim, Custody
+from certificate.statements.outcome import Claim, Custody, Sanitization, Verification
 from certificate.statements.statement import NOT_OBSERVED
 from certificate.statements.summary import MediumSummary
 from certificate.statements.vocabulary import Method, ResidueState, Result, Role, WhatBecame
@@ -42,10 +46,41 @@ def require_one_story(outcome: Statement[Outcome], obeyable: Obeyable, evidence:
     commitment = said.medium.commitment
     if len(outcome.subject) != 2 or outcome.subject[1].digest.sha256 != commitment:
         raise Untrusted(Code.SUBJECT_MISMATCH, "the outcome's second subject is another medium")
+    if evidence.order_digest != obeyable.order_digest:
+        raise Untrusted(Code.SUBJECT_MISMATCH, "outcome, order and evidence name another order digest")
+    _require_of_order(said, obeyable)
+    entry = next((each for each in evidence.media if each.medium.commitment == commitment), None)
+    if entry is None:
+        raise Untrusted(Code.EVIDENCE_MISMATCH, "the evidence does not speak of this medium")
+    _require_words(entry, said, order, evidence)
+    return entry
+
+
+def require_unseen_story(outcome: Statement[Outcome], obeyable: Obeyable) -> None:
+    """Rules 1 and 6, where no evidence came. Raises Untrusted(SUBJECT_MISMATCH, EVIDENCE_MISMATCH)."""
+    said, order = outcome.predicate, obeyable.order
+    commitment = said.medium.commitment
+    if [each.digest.sha256 for each in outcome.subject] != [commitment]:
+        raise Untrusted(Code.SUBJECT_MISMATCH, "the outcome's one subject is another medium")
+    _require_of_order(said, obeyable)
+    planned = next(each for each in order.plan.media if each.commitment == commitment)
+    words = (
+        ("medium", said.medium, outcome_words.never_opened(planned)),
+        ("kind of medium", said.media_kind, planned.kind),
+        ("boot trust", said.boot_trust, order.boot_trust),
+        ("attestation", said.attestation, NOT_OBSERVED),
+        ("destination", said.destination, NOT_OBSERVED),
+    )
+    if differing := _differing(words):
+        raise Untrusted(Code.EVIDENCE_MISMATCH, f"the outcome tells a {differing} that nobody saw")
+
+
+def _require_of_order(said: Outcome, obeyable: Obeyable) -> None:
+    """Rule 1, without the evidence."""
+    order = obeyable.order
     links = (
         ("order", said.order, order.order),
         ("order digest", said.order_digest, obeyable.order_digest),
-        ("order digest", evidence.order_digest, obeyable.order_digest),
         ("deprovision", said.deprovision, order.deprovision),
         ("attempt", said.attempt, order.attempt),
         ("host", said.host_commitment, order.host.commitment),
@@ -54,20 +89,15 @@ def require_one_story(outcome: Statement[Outcome], obeyable: Obeyable, evidence:
     )
     if differing := _differing(links):
         raise Untrusted(Code.SUBJECT_MISMATCH, f"outcome, order and evidence name another {differing}")
-    if commitment not in {medium.commitment for medium in order.plan.media}:
+    if said.medium.commitment not in {medium.commitment for medium in order.plan.media}:
         raise Untrusted(Code.SUBJECT_MISMATCH, "the order does not name this medium")
-    entry = next((each for each in evidence.media if each.medium.commitment == commitment), None)
-    if entry is None:
-        raise Untrusted(Code.EVIDENCE_MISMATCH, "the evidence does not speak of this medium")
-    _require_words(entry, said, order, evidence)
-    return entry
 
 
 def _require_words(entry: MediumEvidence, said: Outcome, order: Order, evidence: Evidence) -> None:
     """Rule 2."""
     done, seen = said.sanitization, said.verification
-    if done == "not_applicable" or seen == "not_applicable":
-        raise Untrusted(Code.EVIDENCE_MISMATCH, "the outcome tells of no attempt")
+    if not isinstance(done, Sanitization) or not isinstance(seen, Verification):
+        raise Untrusted(Code.EVIDENCE_MISMATCH, "the outcome tells of no attempt, or of none that was seen")
     planned = next(each for each in order.plan.media if each.commitment == said.medium.commitment)
     words = (
         ("medium", said.medium, entry.medium),
@@ -118,8 +148,8 @@ def _status_log_digest(entry: MediumEvidence) -> str:
     )
 
 
-def require_of_order(said: Summary, obeyable: Obeyable, evidence: Evidence) -> None:
-    """Rules 3 and 5, against the order. Raises Untrusted(SUBJECT_MISMATCH, INCOMPLETE_SET,
+def require_of_order(said: Summary, obeyable: Obeyable, evidence: Evidence | None) -> None:
+    """Rules 3, 5 and 6, against the order. Raises Untrusted(SUBJECT_MISMATCH, INCOMPLETE_SET,
     EVIDENCE_MISMATCH).
     """
     order = obeyable.order
@@ -141,10 +171,11 @@ def require_of_order(said: Summary, obeyable: Obeyable, evidence: Evidence) -> N
     _require_residue(said, evidence)
 
 
-def _require_residue(said: Summary, evidence: Evidence) -> None:
+def _require_residue(said: Summary, evidence: Evidence | None) -> None:
     """Rule 5. A place of which the evidence says nothing, or two things, was not covered."""
+    told = () if evidence is None else evidence.residue
     for place in said.residue:
-        seen = [each.state for each in evidence.residue if each.name is place.name]
+        seen = [each.state for each in told if each.name is place.name]
         if place.state is not ResidueState.NOT_COVERED and seen != [place.state]:
             raise Untrusted(
                 Code.EVIDENCE_MISMATCH, f"the summary says more of {place.name} than the evidence"
@@ -156,7 +187,9 @@ def require_in_summary(outcome: Outcome, outcome_digest: str, said: Summary) -> 
     is_erased = outcome.claim.result is Result.ERASED
     entry = require_listed(outcome, said)
     if entry.outcome_digest != outcome_digest:
-        if outcome.order_digest not in said.order_digests[:-1]:
+        is_earlier = outcome.order_digest in said.order_digests[:-1]
+        is_gone_since = not is_erased and entry.became is WhatBecame.DESTROYED
+        if not (is_earlier or is_gone_since):
             raise Untrusted(Code.SUBJECT_MISMATCH, "the summary names another outcome for this medium")
         if is_erased:
             raise Untrusted(Code.SUPERSEDED, "the host was tried again after this outcome")

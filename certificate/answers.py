@@ -145,7 +145,7 @@ def _alone(
 
 def _serial(annex_bytes: bytes, examined: Examined) -> str:
     if examined.evidence is None:
-        raise Untrusted(Code.ANNEX_MISMATCH, "a destroyed medium has no evidence that names an annex")
+        raise Untrusted(Code.ANNEX_MISMATCH, "no evidence came along that names an annex")
     return annex.open_serial(annex_bytes, examined.evidence, examined.outcome.medium.commitment)
 
 

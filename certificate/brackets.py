@@ -44,8 +44,10 @@ def require_log_order(documents: Iterable[Logged[Any] | None]) -> None:
         )
 
 
-def require_attempt(*, order: Order, outcome: Outcome, evidence: Evidence, summary: Summary | None) -> None:
-    """Rules 2 to 5. Raises Untrusted(TIME_BRACKET_VIOLATED)."""
+def require_attempt(
+    *, order: Order, outcome: Outcome, evidence: Evidence | None, summary: Summary | None
+) -> None:
+    """Rules 2 to 5; `evidence` is None where none came. Raises Untrusted(TIME_BRACKET_VIOLATED)."""
     basis = order.basis
     asked = [(basis.tenancies.asked_at, basis.tenancies.answered_at)]
     asked += [(each.asked_at, each.answered_at) for each in basis.answers]
@@ -61,7 +63,8 @@ def require_attempt(*, order: Order, outcome: Outcome, evidence: Evidence, summa
     if summary is not None:
         _require(order.issued_at, summary.ended_at, "the host's end is dated before its order")
         _require(summary.ended_at, summary.issued_at, "the host's end is dated after its summary")
-    for command in (command for medium in evidence.media for command in medium.commands):
+    media = () if evidence is None else evidence.media
+    for command in (command for medium in media for command in medium.commands):
         if command.started_at != NOT_OBSERVED and command.finished_at != NOT_OBSERVED:
             _require(command.started_at, command.finished_at, "a command ended before it began")
 

@@ -5,11 +5,11 @@
     format        that media type, so that the file says what it is
     outcome       the record of one medium: the certificate, if it says `erased`
     summary       the host's record; null beside a failure, which is signed before the host is done, and
-                  beside a destroyed medium whose host has none
-    evidence      what the agent saw
+                  beside a destroyed medium whose host has none that knows of its leaving
+    evidence      what the agent saw; null where none came, which only the record of a failure says
     order         the permission to destroy
     validation    the table that decides what is accepted
-                  (these three are null together, for a medium that was destroyed, and only then)
+                  (these three are null for a medium that was destroyed; order and table for no other)
     approvals     of people, for the plan
     decisions     of people: enrolments of the signers, declarations that a host was never let, the
                   validation where a person decided, and by which decisions media left or were destroyed
@@ -96,8 +96,10 @@ class Bundle(Model):
 
     @model_validator(mode="after")
     def _tells_of_an_attempt_or_of_none(self) -> Self:
-        if len({part is None for part in (self.order, self.evidence, self.validation)}) != 1:
-            raise ValueError("order, evidence and validation are there together, or none of them")
+        if (self.order is None) != (self.validation is None):
+            raise ValueError("order and validation are there together, or none of them")
+        if self.order is None and self.evidence is not None:
+            raise ValueError("evidence is of an order, and none came along")
         return self
 
     @classmethod

@@ -13,10 +13,13 @@ from collections.abc import Iterable
 from typing import Final
 
 from certificate.statements.evidence import Layer, MediumEvidence
+from certificate.statements.medium import Medium
 from certificate.statements.outcome import Claim, CryptographicErase
+from certificate.statements.plan import PlannedMedium
 from certificate.statements.statement import NOT_OBSERVED, NotApplicable, NotObserved, Seen
 from certificate.statements.vocabulary import (
     Destination,
+    DeviceClass,
     Escrow,
     MarkerReading,
     Method,
@@ -60,6 +63,21 @@ _EXPECTED: Final[dict[Technique, frozenset[MarkerReading]]] = {
     Technique.OVERWRITE_ZERO: frozenset({MarkerReading.AS_OVERWRITTEN}),
     Technique.LUKS: frozenset(),
 }
+
+
+def never_opened(planned: PlannedMedium) -> Medium:
+    """A medium of which no evidence speaks: what the order calls it, and nothing that only a look tells."""
+    return Medium(
+        commitment=planned.commitment,
+        transport=planned.transport,
+        device_class=DeviceClass.NOT_OPENED,
+        manufacturer=NOT_OBSERVED,
+        model=NOT_OBSERVED,
+        firmware=NOT_OBSERVED,
+        capacity_bytes=NOT_OBSERVED,
+        native_capacity_bytes=NOT_OBSERVED,
+        logical_block_bytes=NOT_OBSERVED,
+    )
 
 
 def technique_sent(entry: MediumEvidence) -> Technique | NotApplicable:

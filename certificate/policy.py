@@ -122,13 +122,16 @@ class Policy(Model):
 @dataclass(frozen=True)
 class DeviceClassIsAccepted:
     """Every medium of the evidence is of an accepted class; no medium at all is of none. Of a destroyed
-    medium there is no evidence: that people say so is a grade, and `GradeReaches` decides over it.
+    medium there is no evidence: that people say so is a grade, and `GradeReaches` decides over it. Where no
+    evidence came nothing says `erased`, and `MediumIsErased` tells that.
     """
 
     accepted: tuple[DeviceClass, ...]
 
     def check(self, found: Checked) -> None:
         if found.claim.method is Method.DESTROY:
+            return
+        if not found.device_classes and found.claim.result is not Result.ERASED:
             return
         if not found.device_classes:
             raise Untrusted(Code.NOT_A_PHYSICAL_DEVICE, "the evidence lists no medium")

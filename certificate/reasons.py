@@ -35,6 +35,11 @@ class Reason(StrEnum):
         return member
 
     # whose evidence it is
+    NO_EVIDENCE = (
+        "NO_EVIDENCE",
+        Effect.DOUBTS,
+        "No evidence of the attempt came: nobody here saw what became of the medium.",
+    )
     MEDIUM_NOT_ORDERED = "MEDIUM_NOT_ORDERED", Effect.DOUBTS, "The order does not name this medium."
     ANOTHER_ORDER = "ANOTHER_ORDER", Effect.DOUBTS, "The evidence answers another order, token or hello."
     ANOTHER_BOOT = "ANOTHER_BOOT", Effect.DOUBTS, "The evidence is of another boot, key or observer."
@@ -308,3 +313,14 @@ class Reason(StrEnum):
         "A host's own overwrite has no device's report to fall back on where markers or layers prove less.",
     )
     BELOW_FLOOR = "BELOW_FLOOR", Effect.DOUBTS, "What could be claimed is below the order's floor."
+    # what the provider made of it
+    RESULT_REJECTED = (
+        "RESULT_REJECTED",
+        Effect.DOUBTS,
+        "The validation table, or a person whom it asks, rejected what the evidence supports.",
+    )
+    RESULT_NOT_ACCEPTED = (
+        "RESULT_NOT_ACCEPTED",
+        Effect.DOUBTS,
+        "Nobody accepted what the evidence supports, and the table leaves it to a person.",
+    )

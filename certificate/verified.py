@@ -44,7 +44,7 @@ class Examined:
     outcome: Outcome
     outcome_digest: str
     outcome_seq: int
-    #: None of these two for a destroyed medium.
+    #: None of these two for a destroyed medium, no evidence for an attempt of which none came.
     order: Order | None
     evidence: Evidence | None
     #: None for a failure, which may be told before its host is done, and for a medium that was destroyed and

@@ -10,7 +10,8 @@
     signed by the key of the boot that the order names.
  5. Outcome, order and evidence speak of one deprovision, one host and one medium, and every word of the
     outcome about the medium and the command is the evidence's.
- 6. The claim is what `assurance.judge` computes from order and evidence, with every reason and limit.
+ 6. The claim is what `assurance.judge` computes from order and evidence, with every reason and limit; or, of
+    a result that the table does not accept, what `assurance.unaccepted` leaves of it.
  7. An `erased` outcome contains the acceptance that the validation table gives, or that a person gave whom
     the table asked for and who neither requested nor approved. A failure contains none. A person's acceptance
     counts from when it takes effect, and not where a rejection of the same evidence came along.
@@ -21,6 +22,8 @@
 10. The log shows one view of itself (`logged`), and the times that were signed fit its order (`brackets`).
 11. The policy accepts what is left (`policy`), device class first; a failure is refused as what it is.
 
+Of an attempt whose *evidence never came* (decisions/0012) there is no file for rule 4, and none may come
+along; rule 5 holds without it, and its claim is what `assurance.without_evidence` leaves: never `erased`.
 A medium that was *destroyed* has no order, evidence, table or receipt: rules 1, 2, 10 and 11 hold, and
 12. two enrolled operators attest exactly what the outcome says, its claim is what people can attest, and
     a summary, where one is there, names the outcome, or is older and says that the medium left (`destroyed`).
@@ -43,7 +46,7 @@ Sources: certificates.md, 12; FORMATS.md, "Outcome", "Bundle"; DESIGN.md, "What 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from certificate import agreement, assurance, brackets, delivery, departures, trust
 from certificate import envelope as dsse
@@ -102,9 +105,13 @@ def examine(bundle: Bundle, root: TrustRoot) -> Examined:
     # 4. The evidence: this file, this payload, this boot.
     evidence = _open_evidence(bundle, outcome.statement, obeyable.order, root)
     # 5. One deprovision, one host, one medium.
-    entry = agreement.require_one_story(outcome.statement, obeyable, evidence)
+    entry = None
+    if evidence is None:
+        agreement.require_unseen_story(outcome.statement, obeyable)
+    else:
+        entry = agreement.require_one_story(outcome.statement, obeyable, evidence)
     # 6. The claim, computed again.
-    claim = _require_claim(outcome.predicate, obeyable.order, evidence)
+    claim = _require_claim(outcome.predicate, obeyable, evidence)
     # 7. The acceptance.
     _require_validation(bundle, outcome.predicate, obeyable, root)
     # 8. The host's summary.
@@ -119,9 +126,7 @@ def examine(bundle: Bundle, root: TrustRoot) -> Examined:
     view = require_one_log(logged, root)
     brackets.require_log_order(logged)
     brackets.require_attempt(order=obeyable.order, outcome=outcome.predicate, evidence=evidence, summary=told)
-    schema_version = max(
-        document.schema_version for document in (outcome.predicate, obeyable.order, evidence)
-    )
+    documents = (outcome.predicate, obeyable.order, outcome.predicate if evidence is None else evidence)
     return Examined(
         claim=claim,
         purpose=root.purpose,
@@ -138,8 +143,10 @@ def examine(bundle: Bundle, root: TrustRoot) -> Examined:
         checks=tuple(_checks(outcome, ordered, entry, summary, allocation)),
         checked=Checked(
             purpose=root.purpose,
-            schema_version=schema_version,
-            device_classes=tuple(each.medium.device_class for each in evidence.media),
+            schema_version=max(document.schema_version for document in documents),
+            device_classes=()
+            if evidence is None
+            else tuple(each.medium.device_class for each in evidence.media),
             claim=claim,
         ),
         view=view,
@@ -192,9 +199,15 @@ def _open_order(bundle: Bundle, root: TrustRoot, *, before_seq: int) -> tuple[Ob
     return obeyable, ordered
 
 
-def _open_evidence(bundle: Bundle, statement: Statement[Outcome], order: Order, root: TrustRoot) -> Evidence:
-    """Rule 4."""
+def _open_evidence(
+    bundle: Bundle, statement: Statement[Outcome], order: Order, root: TrustRoot
+) -> Evidence | None:
+    """Rule 4. None where the outcome says that none came, and then none may come along."""
     named = statement.predicate.evidence_digest
+    if named == NOT_OBSERVED:
+        if bundle.evidence is not None:
+            raise Untrusted(Code.SUBJECT_MISMATCH, "the outcome says that no evidence came, and here is some")
+        return None
     if bundle.evidence is None:
         raise Untrusted(Code.INCOMPLETE_SET, "the evidence that the outcome names did not come along")
     data = bundle.evidence.encode()
@@ -209,19 +222,36 @@ def _open_evidence(bundle: Bundle, statement: Statement[Outcome], order: Order, 
 # --- 6: what may be said (5 is `agreement`) -----------------------------------------------------------------
 
 
-def _require_claim(said: Outcome, order: Order, evidence: Evidence) -> Claim:
+def _require_claim(said: Outcome, obeyable: Obeyable, evidence: Evidence | None) -> Claim:
     """Rule 6."""
-    listed = {each.medium.commitment for each in evidence.media}
-    missing = {medium.commitment for medium in order.plan.media} - listed
+    order, medium = obeyable.order, said.medium.commitment
+    listed = set() if evidence is None else {each.medium.commitment for each in evidence.media}
+    missing = {each.commitment for each in order.plan.media} - listed
     if missing and said.claim.result is Result.ERASED:
         raise Untrusted(Code.INCOMPLETE_SET, f"the evidence lacks {len(missing)} of the order's media")
-    claim = assurance.judge(order=order, evidence=evidence, commitment=said.medium.commitment)
-    if claim != said.claim:
+    if evidence is None:
+        claim = assurance.without_evidence(order=order, commitment=medium)
+    else:
+        claim = assurance.judge(order=order, evidence=evidence, commitment=medium)
+    if claim != said.claim and said.claim not in _unaccepted(claim, said, obeyable):
         raise Untrusted(
             Code.EVIDENCE_MISMATCH,
             f"the outcome claims {_brief(said.claim)}; the evidence supports {_brief(claim)}",
         )
-    return claim
+    return said.claim
+
+
+def _unaccepted(claim: Claim, said: Outcome, obeyable: Obeyable) -> Iterator[Claim]:
+    """What may be said instead of an erasure that the table does not accept. No person's word is asked for,
+    because it only takes away.
+    """
+    if claim.result is not Result.ERASED:
+        return
+    decided = _table_decision(claim, said, obeyable)
+    if decided is not ValidationDecision.ACCEPT:
+        yield assurance.unaccepted(claim, assurance.Reason.RESULT_REJECTED)
+    if decided is ValidationDecision.ESCALATE:
+        yield assurance.unaccepted(claim, assurance.Reason.RESULT_NOT_ACCEPTED)
 
 
 def _brief(claim: Claim) -> str:
@@ -243,7 +273,7 @@ def _require_validation(bundle: Bundle, said: Outcome, obeyable: Obeyable, root:
         raise Untrusted(Code.EVIDENCE_MISMATCH, "nobody accepted the result")
     if validation.table_digest != obeyable.order.plan.validation_digest:
         raise Untrusted(Code.SUBJECT_MISMATCH, "the outcome names another validation table than the plan")
-    decided = _table_decision(said, obeyable)
+    decided = _table_decision(said.claim, said, obeyable)
     if validation.decided_by != "not_applicable":
         if decided is not ValidationDecision.ESCALATE:
             raise Untrusted(Code.EVIDENCE_MISMATCH, f"a person decided where the table says {decided.value}")
@@ -256,16 +286,16 @@ def _require_validation(bundle: Bundle, said: Outcome, obeyable: Obeyable, root:
         raise Untrusted(Code.EVIDENCE_MISMATCH, "the outcome says that somebody else validated it")
 
 
-def _table_decision(said: Outcome, obeyable: Obeyable) -> ValidationDecision:
+def _table_decision(claim: Claim, said: Outcome, obeyable: Obeyable) -> ValidationDecision:
     planned = next(each for each in obeyable.order.plan.media if each.commitment == said.medium.commitment)
-    technique = said.claim.technique
+    technique = claim.technique
     if technique == "not_applicable":
         return ValidationDecision.REJECT
     return obeyable.table.decide(
         data_class=obeyable.order.plan.data_class,
         media=planned.kind,
         technique=technique,
-        grade=said.claim.grade,
+        grade=claim.grade,
     )
 
 
@@ -316,7 +346,7 @@ def _approvers(bundle: Bundle) -> set[str]:
 
 
 def _open_summary(
-    bundle: Bundle, outcome: Logged[Outcome], obeyable: Obeyable, evidence: Evidence, root: TrustRoot
+    bundle: Bundle, outcome: Logged[Outcome], obeyable: Obeyable, evidence: Evidence | None, root: TrustRoot
 ) -> Logged[Summary] | None:
     """Rule 8."""
     if bundle.summary is None:
@@ -361,6 +391,20 @@ def _people(order: Order) -> str:
     return f"{count} approvals, as the validation table requires" if count else "none asked for"
 
 
+def _evidence(order: Order, entry: MediumEvidence | None) -> str:
+    if entry is None:
+        return f"the outcome says that none came from boot {order.boot_id[:16]}, and none came along"
+    return f"signed by the agent of boot {order.boot_id[:16]}, one file, unaltered"
+
+
+def _claim(said: Outcome, entry: MediumEvidence | None) -> str:
+    if entry is None:
+        return "computed again from the order alone: the same"
+    told = f"computed again from the raw words and {len(entry.markers.markers)} markers"
+    is_withheld = not assurance.UNACCEPTED.isdisjoint(said.claim.reasons)
+    return f"{told}: more, but the provider did not accept it" if is_withheld else f"{told}: the same"
+
+
 def _validated(said: Outcome, table_digest: str) -> str:
     if said.validation == "not_applicable":
         return "nobody accepted anything, as it must be for a failure"
@@ -375,7 +419,7 @@ def _validated(said: Outcome, table_digest: str) -> str:
 def _checks(
     outcome: Logged[Outcome],
     ordered: Logged[Order],
-    entry: MediumEvidence,
+    entry: MediumEvidence | None,
     summary: Logged[Summary] | None,
     allocation: Logged[Allocation] | None,
 ) -> Iterable[Check]:
@@ -385,12 +429,9 @@ def _checks(
         name="order",
         sentence=f"signed by {order.signer}, log entry {ordered.seq}: before the erasure was reported",
     )
-    yield Check(
-        name="evidence", sentence=f"signed by the agent of boot {order.boot_id[:16]}, one file, unaltered"
-    )
+    yield Check(name="evidence", sentence=_evidence(order, entry))
     yield Check(name="people", sentence=_people(order))
-    count = len(entry.markers.markers)
-    yield Check(name="claim", sentence=f"computed again from the raw words and {count} markers: the same")
+    yield Check(name="claim", sentence=_claim(said, entry))
     yield Check(name="validation", sentence=_validated(said, order.plan.validation_digest))
     if summary is not None:
         yield Check(

@@ -15,6 +15,7 @@ from sqlalchemy import Connection
 from certificate import envelope as dsse
 from certificate import trust
 from certificate.bundle import MEDIA_TYPE, Bundle, Document, LogProof
+from certificate.departures import HAVE_LEFT
 from certificate.errors import Refused
 from certificate.log.proof import Proof
 from certificate.statements import Order, Outcome, Summary
@@ -61,7 +62,7 @@ class Assembled:
 
     bundle: Bundle
     outcome: bytes
-    #: None for a destroyed medium.
+    #: None for a destroyed medium, and for an attempt of which none came.
     evidence: StoredEvidence | None
 
     def files(self, name: str) -> dict[str, bytes]:
@@ -97,7 +98,7 @@ def assemble(tx: Connection, stored: StoredOutcome, files: SignedFiles) -> Assem
         format=MEDIA_TYPE,
         outcome=outcome_envelope.decode(),
         summary=None if summary is None or summary.envelope is None else summary.envelope.decode(),
-        evidence=seen.envelope.decode(),
+        evidence=None if seen is None else seen.envelope.decode(),
         order=order.envelope.decode(),
         validation=files.table_named(_ordered(order).plan.validation_digest).decode(),
         approvals=tuple(envelope.decode() for envelope in people.approvals),
@@ -151,24 +152,27 @@ def _assemble_destroyed(tx: Connection, stored: StoredOutcome, files: SignedFile
 
 
 def _summary_naming(tx: Connection, stored: StoredOutcome) -> StoredSummary | None:
-    """The host's summary, once it is logged, if it speaks of this medium."""
+    """The host's summary, once it is logged, if it says that this medium left. One of a case that was closed
+    while the medium was still in its host knows nothing of that.
+    """
     found = None if stored.deprovision is None else outcomes.summary_of(tx, stored.deprovision)
     if found is None or found.envelope is None:
         return None
     media = statements.read(found.payload, Summary).predicate.media
-    return found if stored.medium in {each.commitment for each in media} else None
+    left = {each.commitment for each in media if each.became in HAVE_LEFT}
+    return found if stored.medium in left else None
 
 
 def _parts(
     tx: Connection, stored: StoredOutcome
-) -> tuple[StoredOrder, bytes, int, StoredEvidence, StoredCheckpoint]:
+) -> tuple[StoredOrder, bytes, int, StoredEvidence | None, StoredCheckpoint]:
     envelope, seq = _issued(stored)
     predicate = statements.read(stored.payload, Outcome).predicate
     if predicate.order == "not_applicable":
         raise Refused(Code.CERTIFICATE_NOT_READY, f"{stored.id} names no order")
     order = orders.load(tx, predicate.order)
-    seen = evidence.of_order(tx, order.id)
-    if seen is None:
+    seen = None if predicate.is_unseen else evidence.of_order(tx, order.id)
+    if seen is None and not predicate.is_unseen:
         raise Refused(Code.CERTIFICATE_NOT_READY, f"the evidence for {order.id} is not here")
     return order, envelope, seq, seen, _checkpoint_over(tx, stored, seq)
 

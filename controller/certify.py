@@ -3,12 +3,14 @@ verdict.
 
 Rules:
 1. The claim is what `assurance.judge` computes from order and evidence, and nothing else.
-2. An `erased` outcome contains the validation that accepted it; any other outcome has none.
+2. An `erased` outcome contains the validation that accepted it; any other outcome has none. What was not
+   accepted is `inconclusive` once the case is closed over it (`unaccepted`).
 3. Nothing is copied from configuration into a fact: what neither the agent nor the provider's records saw is
    `not_observed`.
 4. A summary names every medium of the order, every one that left the host with this tenancy's data or under
    this deprovision, each once, and every place besides drives; its claim is the worst of all of them, and one
    that left unerased is `inconclusive` (decisions/0010).
+5. Of an attempt whose evidence never came nothing is said that only evidence tells (decisions/0012).
 
 Pure: ids, nonces, times and digests are handed in. Signing, logging and storing are the effect's.
 """
@@ -22,6 +24,7 @@ from datetime import datetime
 from certificate import assurance, outcome_words
 from certificate import departures as certificate_departures
 from certificate.identifiers import DeprovisionId, OutcomeId
+from certificate.reasons import Reason
 from certificate.statements.evidence import Command, Evidence, Markers, MediumEvidence, Residue
 from certificate.statements.medium import Medium
 from certificate.statements.order import Anchor, Order
@@ -171,6 +174,64 @@ def make_outcome(
     return make(predicate, subjects)
 
 
+def make_unseen(
+    *,
+    outcome: OutcomeId,
+    issue: Issue,
+    order: Order,
+    order_digest: str,
+    commitment: str,
+    custody: Custody,
+    supersedes: str | None,
+) -> Statement[Outcome]:
+    """The record of an attempt on one medium of which no evidence came. Never `erased`."""
+    planned = next(each for each in order.plan.media if each.commitment == commitment)
+    claim = assurance.without_evidence(order=order, commitment=commitment)
+    predicate = Outcome(
+        schema_version=1,
+        purpose=order.purpose,
+        nonce=issue.nonce,
+        issued_at=issue.issued_at,
+        outcome=outcome,
+        deprovision=order.deprovision,
+        attempt=order.attempt,
+        issuer=issue.issuer,
+        issuer_seq=issue.issuer_seq,
+        anchor=issue.anchor,
+        supersedes=supersedes or NOT_APPLICABLE,
+        order=order.order,
+        order_digest=order_digest,
+        evidence_digest=NOT_OBSERVED,
+        destruction=NOT_APPLICABLE,
+        host_commitment=order.host.commitment,
+        medium=outcome_words.never_opened(planned),
+        media_kind=planned.kind,
+        custody=custody,
+        destination=outcome_words.destination(claim),
+        claim=claim,
+        boot_trust=order.boot_trust,
+        observer=NOT_OBSERVED,
+        agent_keyid=NOT_OBSERVED,
+        attestation=NOT_OBSERVED,
+        sanitization=NOT_OBSERVED,
+        cryptographic_erase=(),
+        verification=NOT_OBSERVED,
+        validation=NOT_APPLICABLE,
+        gdpr_art28_3_g=Seen.NO,
+    )
+    return make(predicate, (subject("medium", commitment),))
+
+
+def unaccepted(verdict: Verdict, *, is_rejected: bool) -> Verdict:
+    """What is said of a medium once its case is closed: a claim of `erased` that is not accepted is none."""
+    if verdict.claim.result is not Result.ERASED or verdict.is_accepted:
+        return verdict
+    by_table = verdict.decision is ValidationDecision.REJECT
+    because = Reason.RESULT_REJECTED if is_rejected or by_table else Reason.RESULT_NOT_ACCEPTED
+    claim = assurance.unaccepted(verdict.claim, because)
+    return Verdict(commitment=verdict.commitment, claim=claim, decision=NOT_APPLICABLE)
+
+
 def make_destroyed(
     *,
     outcome: OutcomeId,
@@ -244,15 +305,15 @@ def make_summary(
     issue: Issue,
     order: Order,
     order_digests: tuple[str, ...],
-    evidence: Evidence,
+    evidence: Evidence | None,
     verdicts: tuple[Verdict, ...],
     outcome_digests: dict[str, str],
     departed: tuple[Departed, ...],
     custody: Custody,
 ) -> Statement[Summary]:
     """The record of one host. `order_digests`: of every attempt that may have touched it, this order's last;
-    `outcome_digests`: medium commitment -> SHA-256 of its outcome's payload; `departed`: media that left the
-    host before this order, by a recorded decision.
+    `verdicts`: of the media that are in it; `outcome_digests`: medium commitment -> SHA-256 of its outcome's
+    payload; `departed`: media that left the host before this, by a recorded decision.
     """
     media = tuple(
         MediumSummary(
@@ -295,17 +356,7 @@ def _seen(order: Order, evidence: Evidence, commitment: str) -> MediumEvidence:
     planned = next(each for each in order.plan.media if each.commitment == commitment)
     nobody_looked = Seen.NOT_OBSERVED
     return MediumEvidence(
-        medium=Medium(
-            commitment=commitment,
-            transport=planned.transport,
-            device_class=DeviceClass.NOT_OPENED,
-            manufacturer=NOT_OBSERVED,
-            model=NOT_OBSERVED,
-            firmware=NOT_OBSERVED,
-            capacity_bytes=NOT_OBSERVED,
-            native_capacity_bytes=NOT_OBSERVED,
-            logical_block_bytes=NOT_OBSERVED,
-        ),
+        medium=outcome_words.never_opened(planned),
         attachment=NOT_OBSERVED,
         was_present=nobody_looked,
         released=(),
@@ -331,10 +382,10 @@ def _seen(order: Order, evidence: Evidence, commitment: str) -> MediumEvidence:
     )
 
 
-def _residue(evidence: Evidence) -> tuple[Residue, ...]:
+def _residue(evidence: Evidence | None) -> tuple[Residue, ...]:
     """Every name once; a place the agent did not speak of is not covered, and one it named twice neither."""
     states: dict[ResidueName, list[ResidueState]] = {name: [] for name in ResidueName}
-    for entry in evidence.residue:
+    for entry in () if evidence is None else evidence.residue:
         states[entry.name].append(entry.state)
     return tuple(
         Residue(name=name, state=seen[0] if len(seen) == 1 else ResidueState.NOT_COVERED)

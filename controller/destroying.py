@@ -13,16 +13,13 @@ from sqlalchemy import Connection
 
 from certificate import envelope as dsse
 from certificate.identifiers import OutcomeId
-from certificate.policy import Policy
 from certificate.statements import Summary
 from certificate.statements import statement as statements
 from certificate.statements.outcome import Attested, Destruction
-from certificate.statements.vocabulary import Grade, Result
-from certificate.verify import verify
-from controller import certify, checkpointing, whereabouts
+from certificate.statements.vocabulary import Result
+from controller import certify, checkpointing, copies, whereabouts
 from controller.bundles import assemble
 from controller.case import known_host
-from controller.home import write_durably
 from controller.intent import anchor
 from controller.people.matter import Signed
 from controller.program import NONCE_BYTES, Program
@@ -126,13 +123,7 @@ def issue_due(program: Program) -> None:
 
 def _write_files(program: Program, key: OutcomeId) -> None:
     with program.store.snapshot() as tx:
-        assembled = assemble(tx, outcomes.load(tx, key), program.documents.signed_files)
-    verify(assembled.bundle, program.documents.trust, _of_peoples_word(program.documents.policy))
-    program.certificates_folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    for name, content in assembled.files(key).items():
-        write_durably(program.certificates_folder / name, content)
-
-
-def _of_peoples_word(policy: Policy) -> Policy:
-    fields = policy.model_dump(by_alias=True) | {"minimum_grade": Grade.OPERATOR_ATTESTED}
-    return Policy.model_validate(fields)
+        stored = outcomes.load(tx, key)
+        bundle = assemble(tx, stored, program.documents.signed_files).bundle
+    copies.require_certificate(program, stored, bundle)
+    copies.write(program, (stored,))

@@ -5,6 +5,9 @@ Rules this module holds (DESIGN, "One deprovision" and rule 4); it is pure:
   of state within its attempt. Enough different people signed it (`PEOPLE_TO_LEAVE`).
 - First what was begun is finished on paper: an unsent order is withdrawn, outcomes that do not say `erased`
   are signed and logged.
+- `close` and `destroy` end the case for good: first an outcome for each medium of the last order that may
+  have begun something, and a summary of the host, are signed and logged (decisions/0012). Once their bytes
+  are fixed, no evidence and no acceptance changes what they say, and only these two ways are left.
 - No way out before the agent said `done` or a final `absent`, or 60 s plus drift after the last
   acknowledgement granted: until then it may still begin something.
 - `reprobe` asks about an order that was dispatched, and issues nothing. `retry` begins a new attempt.
@@ -45,6 +48,10 @@ PEOPLE_TO_LEAVE: dict[Exit, int] = {
 }
 
 
+#: After these nobody comes back to the case, so what was begun is recorded before.
+ENDS_FOR_GOOD = frozenset({Exit.DESTROY, Exit.CLOSE})
+
+
 def out_of_needs_operator(facts: Facts, now: datetime) -> Decision:
     """Nothing moves by itself. What was begun is finished on paper, then a command is carried out."""
     is_alarm = has_returned(facts, now) or facts.came_back_at is not None
@@ -64,7 +71,30 @@ def out_of_needs_operator(facts: Facts, now: datetime) -> Decision:
     except Refused as refusal:
         reason = f"{command.exit} is commanded; {refusal.code.value}: {refusal.reason}"
         return wait(facts, now, reason, until=_settles_at(facts), is_alarm=is_alarm)
+    if leaves_records(facts, now):
+        return wait(facts, now, _waiting(command), effect=Effect.CERTIFY, is_alarm=is_alarm)
     return _carried_out(facts, now, command)
+
+
+def leaves_records(facts: Facts, now: datetime) -> bool:
+    """Whether the case ends now, and what was begun in it is to be recorded first. Asked again in the
+    transaction that fixes the bytes.
+    """
+    command = standing_command(facts)
+    is_with_a_person = facts.state is State.NEEDS_OPERATOR and not failing(GUARDS_TO_CONCLUDE, facts, now)
+    if not is_with_a_person or command is None or command.exit not in ENDS_FOR_GOOD:
+        return False
+    if (
+        not facts.owes_records
+        or unfinished_paper(facts) is not None
+        or _validated(facts, command) is not None
+    ):
+        return False
+    try:
+        require_exit(facts, now, command)
+    except Refused:
+        return False
+    return True
 
 
 def standing_command(facts: Facts) -> CommandFacts | None:
@@ -91,6 +121,8 @@ def unfinished_paper(facts: Facts) -> Effect | None:
 def _validated(facts: Facts, command: CommandFacts | None) -> Move | None:
     """By a person's acceptance, unless a command was given after it: the last word counts."""
     accepted = facts.acceptance
+    if facts.is_written_off:
+        return None
     if accepted is None or (command is not None and command.commanded_at >= accepted.accepted_at):
         return None
     return accepted_by_a_person(facts)
@@ -158,7 +190,7 @@ def _settles_at(facts: Facts) -> datetime | None:
 def _can_be_asked_about(facts: Facts) -> bool:
     order = facts.order
     is_open = order is not None and order.dispatched_at is not None and not order.is_absent_final
-    return is_open and not facts.is_evidence_in
+    return is_open and not facts.is_evidence_in and not facts.has_summary
 
 
 def _stands_accepted(facts: Facts) -> bool:
@@ -167,7 +199,7 @@ def _stands_accepted(facts: Facts) -> bool:
     """
     order = facts.order
     is_sent = order is not None and order.dispatched_at is not None and not order.is_absent_final
-    is_same_set = facts.inventory is not None and facts.plan is not None
+    is_same_set = facts.inventory is not None and facts.plan is not None and not facts.is_written_off
     return is_sent and facts.is_evidence_in and is_same_set and not objections(facts)
 
 

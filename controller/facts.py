@@ -372,6 +372,10 @@ class Facts:
     are_outcomes_logged: bool
     #: The bytes of a summary are fixed, in whichever attempt: there is one a deprovision (decisions/0011).
     has_summary: bool
+    #: A closing fixed that summary: in it a medium of the host is not erased, and nothing certifies it.
+    is_written_off: bool
+    #: With a person, and closing would leave outcomes or a summary that are not logged yet (decisions/0012).
+    owes_records: bool
     #: The summary names this attempt's order, and is logged.
     is_summary_logged: bool
     #: `verify()` accepts this attempt's bundles under the provider's own policy.

@@ -23,7 +23,7 @@ from certificate.statements.statement import Seen, read_model
 from certificate.statements.validation import DataClassRule, ValidationTable
 from certificate.statements.vocabulary import Result, ValidationDecision
 from controller import case as cases
-from controller import endings, limits
+from controller import endings, limits, owing
 from controller.case import Case
 from controller.effects.make_plan import inventory_line
 from controller.facts import (
@@ -58,6 +58,7 @@ from controller.people.roster import roster
 from controller.plan import compare, differences
 from controller.program import Program
 from controller.spool import HintEvent
+from controller.states import State
 from controller.store import (
     commands,
     departures,
@@ -143,6 +144,8 @@ def facts_of(
         else AcceptanceFacts(keyid=acceptance.keyid, accepted_at=acceptance.accepted_at),
         are_outcomes_logged=_are_outcomes_logged(tx, case, verdicts),
         has_summary=summary is not None,
+        is_written_off=owing.is_written_off(summary),
+        owes_records=row.state is State.NEEDS_OPERATOR and owing.is_owed(tx, program, case),
         is_summary_logged=summary is not None and is_of_this_attempt and _is_logged(tx, summary.log_seq),
         does_bundle_verify=summary is not None
         and is_of_this_attempt

@@ -2,7 +2,8 @@
 
 Rules: `serve` does not know this act; the caller holds the home's lock and opened the database itself. A
 first operator's decision is stored in the frozen store and touches no anchor. The second one's begins the
-epoch, and only then is the anchor placed anew, whatever stood there; the act is answered after that. Killed
+epoch, and only then is the anchor placed anew, whatever stood there; the act is answered after that, and
+after the home's copies of what the store has logged are whole again (`copies`). Killed
 in between, the store is still frozen, and two operators reconcile again.
 """
 
@@ -18,7 +19,7 @@ from certificate.errors import Refused
 from certificate.log.checkpoint import Checkpoint
 from certificate.statements.people import DecisionKind
 from certificate.trust import TrustRoot
-from controller import checkpointing, published, reconciling
+from controller import checkpointing, copies, published, reconciling
 from controller.api.reconcile_documents import HeadShown, OrderStanding, StoreStanding
 from controller.people import deciding
 from controller.people.act import Act, Matter
@@ -49,6 +50,7 @@ def take(program: Program, envelope: bytes) -> Taken:
             head = read_head(tx)
         program.keeper.place(head)
         checkpointing.sign_due(program)
+        copies.write_missing(program)
     return taken
 
 

@@ -189,6 +189,8 @@ class Story:
             acceptance=None,
             are_outcomes_logged=is_past[State.VALIDATED],
             has_summary=is_past[State.VALIDATED],
+            is_written_off=False,
+            owes_records=False,
             is_summary_logged=is_past[State.VALIDATED],
             does_bundle_verify=is_past[State.VALIDATED],
             holds=(),

@@ -72,6 +72,10 @@ observed counts as the adverse one.
     and its status log from right before the first command, a sanitize, says that its latest one failed: it
     then refuses all access until one succeeds. What follows is at most device-reported, by rule 7.
 
+11. Of an attempt whose evidence never came nothing is known: inconclusive, whatever was ordered. A result
+    that the evidence supports and nobody accepted, or somebody rejected, is inconclusive, too, and keeps its
+    technique, reasons and limits. Both only take away.
+
 What only ever speaks against a medium has no place where it could be missed: an error, what did not let go, a
 key that still opens a layer. To leave one out is to say less, not to know less, and the signature is the
 agent's.
@@ -81,8 +85,8 @@ Sources: DESIGN.md, "What is claimed"; FORMATS.md, "boot_trust and what it caps"
 
 from __future__ import annotations
 
-from certificate.assurance.claim import may_release, strength, what_became, worst
-from certificate.assurance.judgement import judge
+from certificate.assurance.claim import UNACCEPTED, may_release, strength, unaccepted, what_became, worst
+from certificate.assurance.judgement import judge, without_evidence
 from certificate.assurance.limits import (
     ATTACHED_LIMIT,
     CACHE_LIMIT,
@@ -101,6 +105,7 @@ from certificate.assurance.limits import (
     START_LIMIT,
     UNALLOCATED_LIMIT,
     UNLISTED_LIMIT,
+    UNSEEN_LIMIT,
     ZERO_LIMIT,
 )
 from certificate.reasons import Effect, Reason
@@ -121,14 +126,18 @@ __all__ = [
     "REPORTED_LIMIT",
     "SPARE_LIMIT",
     "START_LIMIT",
+    "UNACCEPTED",
     "UNALLOCATED_LIMIT",
     "UNLISTED_LIMIT",
+    "UNSEEN_LIMIT",
     "ZERO_LIMIT",
     "Effect",
     "Reason",
     "judge",
     "may_release",
     "strength",
+    "unaccepted",
     "what_became",
+    "without_evidence",
     "worst",
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Final
 
 from certificate.assurance import limits
 from certificate.assurance.case import NOT_APPLICABLE, Case
@@ -14,6 +15,9 @@ from certificate.statements.order import Order
 from certificate.statements.outcome import Claim
 from certificate.statements.summary import MediumSummary
 from certificate.statements.vocabulary import Grade, Method, Result, Technique, WhatBecame
+
+#: Why a result that the evidence supports is not taken for an erasure.
+UNACCEPTED: Final = frozenset({Reason.RESULT_REJECTED, Reason.RESULT_NOT_ACCEPTED})
 
 
 def strength(claim: Claim) -> int:
@@ -57,8 +61,27 @@ def may_release(media: Iterable[MediumSummary]) -> bool:
     )
 
 
-def make(reasons: Iterable[Reason], *, order: Order, evidence: Evidence, case: Case | None) -> Claim:
-    """The claim that these reasons leave. `case` is None where order or evidence lack the medium."""
+def unaccepted(claim: Claim, because: Reason) -> Claim:
+    """What is left of a claim of `erased` that is not accepted (rule 11): `because` says by whom not. Raises
+    ValueError for any other claim or reason, because only this one takes nothing else away.
+    """
+    if claim.result is not Result.ERASED or because not in UNACCEPTED:
+        raise ValueError(f"{claim.result.value} is not left unaccepted by {because.value}")
+    reasons = {*claim.reasons, because.value}
+    return Claim(
+        result=Result.INCONCLUSIVE,
+        method=Method.NONE,
+        technique=claim.technique,
+        grade=Grade.NONE,
+        reasons=tuple(reason.value for reason in Reason if reason.value in reasons),
+        limits=claim.limits,
+    )
+
+
+def make(reasons: Iterable[Reason], *, order: Order, evidence: Evidence | None, case: Case | None) -> Claim:
+    """The claim that these reasons leave. `case` is None where order or evidence lack the medium, `evidence`
+    where none came.
+    """
     found = set(reasons)
     technique = None if case is None else case.technique
     method, grade = _strongest(technique, {reason.effect for reason in found})

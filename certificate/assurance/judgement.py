@@ -39,6 +39,16 @@ def judge(*, order: Order, evidence: Evidence, commitment: str) -> Claim:
     return claim.make(reasons, order=order, evidence=evidence, case=case)
 
 
+def without_evidence(*, order: Order, commitment: str) -> Claim:
+    """What may be claimed of the medium `commitment` after an attempt of which no evidence came (rule 11).
+    Never raises, and never more than inconclusive: no technique was seen.
+    """
+    reasons = [Reason.NO_EVIDENCE]
+    if commitment not in {each.commitment for each in order.plan.media}:
+        reasons.append(Reason.MEDIUM_NOT_ORDERED)
+    return claim.make(reasons, order=order, evidence=None, case=None)
+
+
 def _of_technique(technique: Technique | None, order: Order) -> Iterator[Reason]:
     if technique in _DESTROYS_A_KEY and order.escrow is Escrow.KNOWN:
         yield Reason.ESCROW_KNOWN

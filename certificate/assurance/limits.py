@@ -61,11 +61,14 @@ CACHE_LIMIT: Final = (
     "A read-back may be answered from the drive's own cache instead of the medium, although the overwrite was"
     " flushed first."
 )
+UNSEEN_LIMIT: Final = (
+    "Nobody here saw what became of the medium after the order was sent: all of its data may still be there."
+)
 NATIVE_LIMIT: Final = "Whether the medium has more capacity than it shows was not observed."
 
 
-def of(grade: Grade, *, order: Order, evidence: Evidence, case: Case | None) -> Iterator[str]:
-    """Every sentence that stands beside a claim of this grade."""
+def of(grade: Grade, *, order: Order, evidence: Evidence | None, case: Case | None) -> Iterator[str]:
+    """Every sentence that stands beside a claim of this grade. `evidence` is None where none came."""
     technique = None if case is None else case.technique
     yield CELLS_LIMIT
     yield FIRMWARE_LIMIT
@@ -82,7 +85,9 @@ def of(grade: Grade, *, order: Order, evidence: Evidence, case: Case | None) -> 
         yield CACHE_LIMIT
     if technique is Technique.OVERWRITE_ZERO:
         yield ZERO_LIMIT
-    if evidence.was_attached is not Seen.NO:
+    if evidence is None:
+        yield UNSEEN_LIMIT
+    elif evidence.was_attached is not Seen.NO:
         yield ATTACHED_LIMIT
     if case is not None:
         if namespaces.may_be_unlisted(case):

@@ -15,7 +15,7 @@ from datetime import datetime
 
 from certificate.render import words
 from certificate.statements.evidence import Command, Layer, MediumEvidence, ReadBack
-from certificate.statements.outcome import Destruction, Outcome
+from certificate.statements.outcome import Destruction, Outcome, Sanitization, Verification
 from certificate.statements.statement import NOT_OBSERVED, Seen, time_text
 from certificate.statements.vocabulary import DeviceClass, ResidueState, Result
 from certificate.verified import Examined
@@ -88,7 +88,7 @@ def _what(examined: Examined, serial: str | None) -> Iterator[Line]:
     if outcome.destruction != "not_applicable":
         attested = outcome.destruction.attested
         yield "destroyed", f"{attested.destroyed_on}, {attested.method.value}"
-    if outcome.sanitization != "not_applicable":
+    if isinstance(outcome.sanitization, Sanitization):
         began, ended = outcome.sanitization.started_at, outcome.sanitization.finished_at
         yield "when", f"{_instant(began)} to {_instant(ended)}, by the machine's own clock"
     yield "recorded", f"{time_text(outcome.issued_at)}, log entry {examined.outcome_seq}"
@@ -104,7 +104,7 @@ def _claimed(examined: Examined) -> Iterator[Line]:
         yield "because", f"{words.reason_words(code)} ({code})"
     if claim.technique != "not_applicable":
         yield "technique", words.TECHNIQUES[claim.technique]
-    if outcome.sanitization != "not_applicable" and outcome.sanitization.standard != "not_applicable":
+    if isinstance(outcome.sanitization, Sanitization) and outcome.sanitization.standard != "not_applicable":
         yield "by", outcome.sanitization.standard
     yield from _accepted(outcome)
     if summary is None:
@@ -153,9 +153,11 @@ def _known(examined: Examined) -> Iterator[Line]:
     if claim.result is Result.ERASED:
         for code in claim.reasons:
             yield "weaker by", f"{words.reason_words(code)} ({code})"
+    if outcome.is_unseen:
+        yield "evidence", "none came: nobody here saw what the order did"
     if outcome.boot_trust != "not_applicable":
         start = f"{outcome.boot_trust}, as the provider declares"
-        yield "started from", f"{start}; observed {outcome.observer}"
+        yield "started from", start if outcome.is_unseen else f"{start}; observed {outcome.observer}"
 
 
 def _attested(examined: Examined, destruction: Destruction) -> Iterator[Line]:
@@ -171,7 +173,7 @@ def _seen(entry: MediumEvidence, outcome: Outcome) -> Iterator[Line]:
         yield "in use before", f"{len(entry.released)} holding it ({kinds}); {let_go} let go"
     if entry.layers:
         yield from _layers(entry.layers)
-    if outcome.sanitization != "not_applicable" and outcome.sanitization.fallback_from:
+    if isinstance(outcome.sanitization, Sanitization) and outcome.sanitization.fallback_from:
         failed = ", ".join(words.NAMES[each] for each in outcome.sanitization.fallback_from)
         yield "failed first", f"{failed}: refused or failed, so the next of the plan was used"
     for command in entry.commands[:MAX_COMMANDS_SHOWN]:
@@ -250,7 +252,7 @@ def _markers(entry: MediumEvidence, outcome: Outcome) -> str:
     if entry.markers.committed_count == 0:
         return "none were written before"
     expected = "not_observed"
-    if outcome.verification != "not_applicable":
+    if isinstance(outcome.verification, Verification):
         expected = str(outcome.verification.markers_as_expected)
     readings = Counter(marker.reading_after.value.replace("_", " ") for marker in entry.markers.markers)
     shown = ", ".join(f"{count} {reading}" for reading, count in sorted(readings.items()))

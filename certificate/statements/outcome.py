@@ -3,7 +3,9 @@
 It names order and evidence by digest, and its claim counts only if `assurance` computes the same one from
 that evidence. `subject[0]` is the evidence file, `subject[1]` the medium's commitment. A medium that left by
 *destroy* names what two operators attested (`Destruction`) instead of an order and evidence; its one subject
-is the medium. An outcome tells of an attempt or of a destruction, never of both and never of neither. Fields
+is the medium. An outcome tells of an attempt or of a destruction, never of both and never of neither. Of an
+attempt whose evidence never came (decisions/0012) everything that only evidence could tell is `not_observed`,
+its one subject is the medium, and it never says `erased`. Fields
 follow NIST SP 800-88r2, section 4.6 and appendix C, as far as that text could be had (docs/standards.md):
 plain serials, names, mail and addresses never appear; people are keys and roles, a place is a `site_ref`.
 """
@@ -19,6 +21,7 @@ from certificate.statements.evidence import Command, Layer, ReadBack, Tool
 from certificate.statements.medium import MAX_LAYERS, Medium
 from certificate.statements.order import Anchor
 from certificate.statements.statement import (
+    NOT_OBSERVED,
     CodeWord,
     Count,
     Day,
@@ -171,7 +174,8 @@ class Outcome(Predicate):
     #: These three are not_applicable for a destroyed medium only, which names `destruction` instead.
     order: OrderId | NotApplicable
     order_digest: Digest | NotApplicable
-    evidence_digest: Digest | NotApplicable
+    #: not_observed where the evidence never came, and then the four below that only it could tell as well.
+    evidence_digest: Digest | NotApplicable | NotObserved
     destruction: Destruction | NotApplicable
     host_commitment: Digest
     medium: Medium
@@ -181,12 +185,12 @@ class Outcome(Predicate):
     destination: Destination | NotObserved
     claim: Claim
     boot_trust: BootTrust | NotApplicable
-    observer: Observer | NotApplicable
-    agent_keyid: KeyId | NotApplicable
+    observer: Observer | NotApplicable | NotObserved
+    agent_keyid: KeyId | NotApplicable | NotObserved
     attestation: Word | NotObserved
-    sanitization: Sanitization | NotApplicable
+    sanitization: Sanitization | NotApplicable | NotObserved
     cryptographic_erase: Annotated[tuple[CryptographicErase, ...], Field(max_length=1 + MAX_LAYERS)]
-    verification: Verification | NotApplicable
+    verification: Verification | NotApplicable | NotObserved
     #: not_applicable unless the result is erased, and for a destroyed medium.
     validation: Validation | NotApplicable
     #: Supports the processor's duty of GDPR, article 28(3)(g).
@@ -216,3 +220,26 @@ class Outcome(Predicate):
         if is_destroyed and (self.validation, self.cryptographic_erase) != (_NOT_APPLICABLE, ()):
             raise ValueError("no table validates a destruction, and no key was erased by it")
         return self
+
+    @model_validator(mode="after")
+    def _says_nothing_that_nobody_saw(self) -> Self:
+        """All that only evidence tells, or nothing of it; and nothing of it erases nothing."""
+        of_evidence: tuple[object, ...] = (
+            self.evidence_digest,
+            self.observer,
+            self.agent_keyid,
+            self.sanitization,
+            self.verification,
+        )
+        if {each == NOT_OBSERVED for each in of_evidence} != {self.is_unseen}:
+            raise ValueError("an outcome tells what evidence tells, or that none came: whole")
+        if self.is_unseen and self.claim.result is Result.ERASED:
+            raise ValueError("without evidence nothing was erased")
+        if self.is_unseen and (self.validation, self.cryptographic_erase) != (_NOT_APPLICABLE, ()):
+            raise ValueError("nobody accepts what nobody saw, and no key is known to be erased")
+        return self
+
+    @property
+    def is_unseen(self) -> bool:
+        """No evidence of the attempt came."""
+        return self.evidence_digest == NOT_OBSERVED

@@ -24,7 +24,7 @@ import structlog
 
 from certificate.errors import Refused
 from certificate.identifiers import DeprovisionId
-from controller import census, checkpointing, destroying, intake
+from controller import census, checkpointing, copies, destroying, intake
 from controller.dispatch import telling
 from controller.dispatch.lease import Heart
 from controller.dispatch.working import take_step
@@ -77,6 +77,7 @@ class Embedded:
                 observations.abandon(tx, now=self._program.clock())
         checkpointing.sign_due(self._program)
         destroying.issue_due(self._program)
+        copies.write_missing(self._program)
         over = threading.Event()
         heart_thread = threading.Thread(target=self._heart.run, args=(over,), name="leases")
         intake_thread = threading.Thread(target=self._take_in, args=(stop,), name="intake")

@@ -35,10 +35,14 @@ class Record:
 
 
 def record_of(program: Program, case: Case) -> Record:
-    """Raises Refused for what is not there, Untrusted for what does not verify."""
-    stored = case.order
-    if stored is None:
+    """Of the attempt's own order. Raises as `record_of_order`."""
+    if case.order is None:
         raise Refused(Code.ORDER_MISSING, "there is no order")
+    return record_of_order(program, case.order)
+
+
+def record_of_order(program: Program, stored: StoredOrder) -> Record:
+    """Raises Refused for what is not there, Untrusted for what does not verify."""
     with program.store.snapshot() as tx:
         kept = evidence.of_order(tx, stored.id)
         if kept is None:

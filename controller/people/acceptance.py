@@ -74,6 +74,11 @@ def decided(
     return decision
 
 
+def is_accepted(result: Result, decision: ValidationDecision, acceptance: Acceptance | None) -> bool:
+    """Whether the medium is erased, and the table or a person accepts it."""
+    return result is Result.ERASED and decided(result, decision, acceptance) is ValidationDecision.ACCEPT
+
+
 def is_awaited(result: Result, decision: ValidationDecision) -> bool:
     """Whether this is a result that the table leaves to a person."""
     return result is Result.ERASED and decision is ValidationDecision.ESCALATE

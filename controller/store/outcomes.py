@@ -121,6 +121,15 @@ class StoredOutcome:
 
 
 @dataclass(frozen=True, kw_only=True)
+class IssuedOutcome:
+    """What tells which files an outcome has."""
+
+    id: OutcomeId
+    result: Result
+    is_of_attempt: bool
+
+
+@dataclass(frozen=True, kw_only=True)
 class StoredSummary:
     """The record of one host."""
 
@@ -230,10 +239,27 @@ def of_drive(tx: Connection, medium: str) -> tuple[StoredOutcome, ...]:
     return tuple(_outcome(row) for row in tx.execute(query))
 
 
+def media_named(tx: Connection, digits: str) -> tuple[str, ...]:
+    """The media with an outcome whose commitments begin with these hexadecimal digits; two at most, because
+    one that is not the only one is none.
+    """
+    query = select(outcome.c.medium).where(outcome.c.medium.startswith(digits, autoescape=True))
+    return tuple(tx.scalars(query.distinct().order_by(outcome.c.medium).limit(2)))
+
+
 def of_deprovision(tx: Connection, deprovision: DeprovisionId) -> tuple[StoredOutcome, ...]:
     """All of its outcomes, in the issuer's order."""
     query = select(outcome).where(outcome.c.deprovision == deprovision).order_by(outcome.c.issuer_seq)
     return tuple(_outcome(row) for row in tx.execute(query))
+
+
+def all_issued(tx: Connection) -> tuple[IssuedOutcome, ...]:
+    """All that were signed and logged, in the issuer's order; without their bytes, because there are many."""
+    query = select(outcome.c.id, outcome.c.result, outcome.c.attempt).where(outcome.c.issued_at.is_not(None))
+    return tuple(
+        IssuedOutcome(id=row.id, result=row.result, is_of_attempt=row.attempt is not None)
+        for row in tx.execute(query.order_by(outcome.c.issuer_seq))
+    )
 
 
 def draft_summary(

@@ -14,8 +14,8 @@ from certificate.statements.vocabulary import Trigger, ValidationDecision
 from controller.attention import ways_out
 from controller.deadlines import ACKNOWLEDGEMENT_LIFE, DRIFT
 from controller.decision import Move, Refuse, Wait
-from controller.exits import PEOPLE_TO_LEAVE
-from controller.facts import Answer, CommandFacts, Disposition, Effect, Exit, Question
+from controller.exits import PEOPLE_TO_LEAVE, leaves_records
+from controller.facts import AcceptanceFacts, Answer, CommandFacts, Disposition, Effect, Exit, Question
 from controller.lifecycle import decide, may_acknowledge
 from controller.states import State, may_move
 
@@ -349,3 +349,52 @@ def test_a_host_that_was_never_let_needs_a_person_once_its_agent_will_never_begi
     decision = decide(facts, story.T0)
     assert isinstance(decision, Move)
     assert decision.to is State.NEEDS_OPERATOR
+
+
+# --- what a case leaves when it ends (decisions/0012) -------------------------------------------------------
+
+
+@pytest.mark.parametrize("exit", [Exit.CLOSE, Exit.DESTROY])
+def test_a_case_that_may_have_begun_something_ends_after_it_is_recorded(story: Any, exit: Exit) -> None:
+    facts = lost(story, command=command(story, exit), owes_records=True)
+    decision = decide(facts, story.T0)
+    assert isinstance(decision, Wait)
+    assert decision.effect is Effect.CERTIFY
+    assert leaves_records(facts, story.T0)
+    assert isinstance(decide(replace(facts, owes_records=False), story.T0), Move)
+
+
+@pytest.mark.parametrize("exit", [Exit.RETRY, Exit.REPROBE])
+def test_who_goes_on_with_a_case_records_nothing_for_good(story: Any, exit: Exit) -> None:
+    facts = lost(story, command=command(story, exit), owes_records=True)
+    assert not leaves_records(facts, story.T0)
+    assert isinstance(decide(facts, story.T0), Move)
+
+
+def test_nothing_is_recorded_for_good_before_the_exit_is_open(story: Any) -> None:
+    """One of two people, a permission that may be alive, a frozen store, and no command at all."""
+    owing = lost(story, command=command(story, Exit.CLOSE), owes_records=True)
+    alone = replace(owing, command=command(story, Exit.DESTROY, ANNA))
+    early = replace(
+        owing,
+        last_acknowledged_at=story.T0 - 10 * SECOND,
+        order=story.order(dispatched_at=story.T0 - 30 * SECOND, is_acknowledged=True),
+    )
+    for facts in (alone, early, replace(owing, is_store_current=False), replace(owing, command=None)):
+        assert not leaves_records(facts, story.T0)
+        assert not isinstance(decide(facts, story.T0), Move)
+
+
+@pytest.mark.parametrize("exit", [Exit.RETRY, Exit.REPROBE])
+def test_once_a_closing_fixed_its_records_the_case_only_ends(story: Any, exit: Exit) -> None:
+    facts = lost(story, command=command(story, exit), has_summary=True, is_written_off=True)
+    decision = decide(facts, story.T0)
+    assert isinstance(decision, Wait)
+    assert "EXIT_NOT_OPEN" in decision.reason
+
+
+def test_an_acceptance_that_comes_after_the_records_leads_nowhere(story: Any) -> None:
+    accepted_at = story.T0 - 5 * SECOND
+    facts = accepted(story, acceptance=AcceptanceFacts(keyid=ANNA, accepted_at=accepted_at))
+    assert isinstance(decide(facts, story.T0), Move)
+    assert isinstance(decide(replace(facts, is_written_off=True), story.T0), Wait)

@@ -129,6 +129,26 @@ def a_person_is_called_while_a_permission_lives(tools: Tools) -> None:
     world.advance(0)
 
 
+def a_case_is_closed_over_an_erase_that_nobody_saw(tools: Tools) -> None:
+    """A step is permitted, the agent never answers again, and a day later a person closes the case."""
+    world = executing(tools)
+    permit(world)
+    world.machine.request = None
+    world.tick(25 * 3600 * SECOND)
+    for _ in range(3):
+        world.advance(0)
+        world.queues[0].clear()
+        world.tick(SECOND)
+    assert world.stored.state is State.NEEDS_OPERATOR
+    world.command(Exit.CLOSE, 1)
+    for _ in range(4):
+        world.tick(10 * SECOND)
+        world.advance(0)
+        while world.queues[0]:
+            world.perform(0)
+    assert world.stored.state is State.CLOSED, "the story did not come to its end"
+
+
 # --- stories of the real store ------------------------------------------------------------------------------
 
 
@@ -330,7 +350,17 @@ def without_waiting_to_give_up(rewrite: Any, patch: pytest.MonkeyPatch, tools: T
             patch.setattr(module, "overdue", deadlines.overdue)
 
 
+def without_records_at_the_end(rewrite: Any, patch: pytest.MonkeyPatch, tools: Tools) -> None:
+    patch.setattr(exits, "leaves_records", lambda facts, now: False)
+
+
 MUTANTS = (
+    Mutant(
+        rule="what may have begun is recorded before a case ends",
+        remove=without_records_at_the_end,
+        story=a_case_is_closed_over_an_erase_that_nobody_saw,
+        breaks="nothing tells of the order",
+    ),
     Mutant(
         rule="the second run of guards",
         remove=without_second_run,

@@ -64,7 +64,10 @@ CONSEQUENCES: dict[Exit, tuple[str, ...]] = {
         "The signers attest that every medium of the host was destroyed as the document says.",
         "The host never comes back into service.",
     ),
-    Exit.CLOSE: ("The case is over and the host is kept out of service; nothing is said of its media.",),
+    Exit.CLOSE: (
+        "The case is over and the host is kept out of service.",
+        "What an order may have begun, and what nobody accepted, is recorded as not erased, for good.",
+    ),
 }
 
 

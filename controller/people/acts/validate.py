@@ -5,7 +5,8 @@ Rules this module holds (NIST SP 800-88r2, 4.5.2):
   the table's word `escalate`. What the table rejects, and what is not `erased`, nobody can accept.
 - One evidence may hold several media, and `on` is its digest: the decision is about every escalated medium of
   it, and the matter lists them all, with claim, reasons and limits; the others stand beside them.
-- One person, who neither requested nor approved the plan of this attempt, nor began the wipe by hand.
+- One person, who neither requested nor approved the plan of this attempt, nor began the wipe by hand, nor
+  commanded the `retry` that began this attempt.
 - A rejection is for good: this evidence is accepted by nobody afterwards. It leads nowhere by itself.
 
 An acceptance is a fact that `decide` carries out (`verdicts`, decisions/0009).
@@ -24,13 +25,15 @@ from certificate.identifiers import DeprovisionId
 from certificate.statements.people import DecisionKind
 from certificate.statements.vocabulary import ValidationDecision
 from controller import case as cases
+from controller import owing
 from controller.case import Case
 from controller.errors import Code
+from controller.facts import Exit
 from controller.people import acceptance, asking, private_texts
 from controller.people.act import About, Matter, Signed
 from controller.program import Program
 from controller.states import State
-from controller.store import deprovisions, evidence, ledger, plans
+from controller.store import commands, deprovisions, evidence, ledger, outcomes, plans
 from controller.store.events import OperatorCommanded
 from controller.store.evidence import StoredEvidence, Verdict
 
@@ -133,6 +136,8 @@ def awaited(tx: Connection, program: Program, key: DeprovisionId) -> Awaited:
         raise Refused(
             Code.VALIDATION_NOT_DUE, f"no medium of {tag} is erased and escalated: {_words(verdicts)}"
         )
+    if owing.is_written_off(outcomes.summary_of(tx, key)):
+        raise Refused(Code.VALIDATION_NOT_DUE, f"the case of {tag} is recorded as it ended, for good")
     rejected = acceptance.rejection(tx, seen.payload_digest)
     if rejected is not None:
         raise Refused(Code.VALIDATION_REJECTED, f"{rejected.keyid} rejected it at {rejected.issued_at}")
@@ -166,8 +171,8 @@ def _key(tx: Connection, named: str) -> DeprovisionId:
 
 
 def _involved(tx: Connection, case: Case) -> frozenset[str]:
-    """Who requested or approved the plan of this attempt, whether it still counts or not, and who began the
-    wipe by hand.
+    """Who requested or approved the plan of this attempt, whether it still counts or not, who began the wipe
+    by hand, and who commanded that the attempt be made.
     """
     behind: set[str] = set()
     if case.plan is not None:
@@ -178,7 +183,19 @@ def _involved(tx: Connection, case: Case) -> frozenset[str]:
     for event in ledger.events(tx, deprovision=case.id):
         if event.kind == OperatorCommanded.kind and event.body["command"] == DecisionKind.WIPE.value:
             behind.add(event.body["keyid"])
-    return frozenset(behind)
+    return frozenset(behind | _commanders(tx, case))
+
+
+def _commanders(tx: Connection, case: Case) -> set[str]:
+    """Everybody behind a `retry` given in the attempt before this one: each wanted this one to be made."""
+    before = case.deprovision.attempt - 1
+    given = commands.of_deprovision(tx, case.id)
+    return {
+        keyid
+        for command in given
+        if command.attempt == before and command.exit is Exit.RETRY
+        for keyid in command.keyids
+    }
 
 
 def _words(verdicts: tuple[Verdict, ...]) -> str:

@@ -2,9 +2,20 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
-from certificate.assurance import Effect, Reason, may_release, strength, what_became, worst
+from certificate.assurance import (
+    UNACCEPTED,
+    Effect,
+    Reason,
+    may_release,
+    strength,
+    unaccepted,
+    what_became,
+    worst,
+)
 from certificate.errors import Code, Refused
 from certificate.statements.outcome import Claim
 from certificate.statements.summary import MediumSummary
@@ -77,3 +88,26 @@ def test_no_reason_can_raise_a_claim_and_each_says_what_it_is() -> None:
     for reason in Reason:
         assert reason.value == reason.name
         assert reason.sentence.endswith(".")
+
+
+@pytest.mark.parametrize("because", sorted(UNACCEPTED))
+def test_what_nobody_accepted_is_inconclusive_and_keeps_its_reasons_and_limits(because: Reason) -> None:
+    fields = a_claim("erased", "purge", "device-reported").model_dump(mode="json")
+    told = fields | {"reasons": ["NO_MARKERS"], "limits": ["A limit."]}
+    claim = Claim.model_validate_json(json.dumps(told))
+    left = unaccepted(claim, because)
+    assert (left.result, left.method, left.grade) == (Result.INCONCLUSIVE, Method.NONE, Grade.NONE)
+    assert (left.reasons, left.limits) == (("NO_MARKERS", because.value), claim.limits)
+    assert strength(left) == 0
+
+
+@pytest.mark.parametrize("result", ["not_erased", "inconclusive"])
+def test_only_a_claim_of_erased_is_left_unaccepted(result: str) -> None:
+    with pytest.raises(ValueError, match="left unaccepted"):
+        unaccepted(a_claim(result), Reason.RESULT_REJECTED)
+
+
+def test_no_other_reason_takes_an_acceptance_away() -> None:
+    for reason in set(Reason) - UNACCEPTED:
+        with pytest.raises(ValueError, match="left unaccepted"):
+            unaccepted(a_claim("erased"), reason)

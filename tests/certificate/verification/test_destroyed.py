@@ -361,9 +361,9 @@ def test_an_erasure_without_its_order_is_not_taken_for_a_destruction(story: Any)
     assert caught.value.code is Code.INCOMPLETE_SET
 
 
-def test_an_order_without_its_evidence_is_no_bundle(story: Any) -> None:
+def test_an_order_without_its_table_is_no_bundle(story: Any) -> None:
     with pytest.raises(Malformed):
-        with_parts(story.build(), evidence=None)
+        with_parts(story.build(), validation=None)
 
 
 # --- beside the host's summary ------------------------------------------------------------------------------

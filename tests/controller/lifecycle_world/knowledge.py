@@ -29,6 +29,7 @@ from controller.facts import (
     TenancyListObservation,
     VerdictFacts,
 )
+from controller.states import State
 
 if TYPE_CHECKING:
     from expunge_lifecycle_world.world import World
@@ -87,7 +88,9 @@ def facts_of(world: World) -> Facts:
         verdicts=_verdicts(here),
         acceptance=None,
         are_outcomes_logged=here.is_certified,
-        has_summary=here.summary_token is not None,
+        has_summary=here.summary_token is not None or here.is_recorded,
+        is_written_off=here.is_recorded,
+        owes_records=_owes_records(here),
         is_summary_logged=order is not None and here.summary_token == order.token,
         does_bundle_verify=order is not None and here.summary_token == order.token,
         holds=(HoldFacts(author="counsel", matter="case 7", review_at=here.created_at + 9 * DAY),)
@@ -103,6 +106,13 @@ def facts_of(world: World) -> Facts:
         basis_since=None if order is None or order.is_withdrawn else order.intended_at,
         effects_begun=tuple(EffectBegun(effect=effect, begun_at=at) for effect, at, _ in here.begun),
     )
+
+
+def _owes_records(here: Stored) -> bool:
+    """An order may have begun something, no summary was made, and the one medium is not certified."""
+    begun = any(each.dispatched_at is not None and not each.is_absent_final for each in here.orders)
+    is_unerased = not (here.is_evidence_in and here.is_erased)
+    return here.state is State.NEEDS_OPERATOR and begun and is_unerased and not here.is_recorded
 
 
 def _came_back_at(here: Stored) -> datetime | None:

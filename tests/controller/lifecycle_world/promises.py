@@ -260,6 +260,18 @@ def enough_people_commanded_it(world: World) -> None:
     assert here.command.exit is not Exit.DESTROY or len(here.command.keyids) >= 2
 
 
+def what_was_begun_is_recorded_before_the_case_ends(world: World) -> None:
+    """An erase that nobody saw the end of is written down as that, before nobody asks any more."""
+    here = world.stored
+    assert here.command is not None
+    if here.command.exit not in (Exit.CLOSE, Exit.DESTROY):
+        return
+    begun = [each for each in here.orders if each.dispatched_at is not None and not each.is_absent_final]
+    is_erased = here.is_evidence_in and here.is_erased
+    is_told = here.is_recorded or here.summary_token is not None or is_erased
+    assert is_told or not begun, "a case ends, and nothing tells of the order that may have begun"
+
+
 def only_an_untouched_host_is_given_back(world: World) -> None:
     """To a customer who came back, or by command; nothing was begun on it or ever can be."""
     here, record = world.stored, world.record
@@ -344,6 +356,7 @@ PROMISES: dict[Moment, tuple[Promise, ...]] = {
         the_store_remembers_what_it_answered_for,
         no_exit_before_the_last_permission_is_dead,
         enough_people_commanded_it,
+        what_was_begun_is_recorded_before_the_case_ends,
     ),
     Moment.SEND: (what_is_sent_was_dispatched,),
     Moment.BEGIN: (what_begins_was_permitted_in_time, a_renewal_is_missed_for_90_seconds_at_most),

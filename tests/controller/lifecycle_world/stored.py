@@ -107,6 +107,8 @@ class Stored:
     is_certified: bool = False
     #: Token of the order that the one summary of this deprovision names.
     summary_token: str | None = None
+    #: A closing left its records: what was not erased is so for good.
+    is_recorded: bool = False
     are_notices_settled: bool = False
     is_held: bool = False
     is_frozen: bool = False

@@ -48,6 +48,7 @@ from certificate.identifiers import OrderId, TenancyId
 from certificate.messages import TokenState
 from certificate.statements.vocabulary import Trigger
 from controller.decision import Move
+from controller.exits import leaves_records
 from controller.facts import (
     Answer,
     ApprovalFacts,
@@ -260,6 +261,8 @@ class World(Kept):
             case Effect.JUDGE:
                 here.is_judged = here.is_evidence_in
                 here.is_erased = here.order is not None and here.order.token in machine.erased
+            case Effect.CERTIFY if leaves_records(facts_of(self), self.wall):
+                here.is_recorded = True
             case Effect.CERTIFY:
                 here.is_certified = here.is_judged
                 if here.is_erased and here.order is not None and here.summary_token is None:

@@ -73,7 +73,9 @@ def _files() -> Iterator[Case]:
     yield case("no_bundle", "MALFORMED", "An outcome instead of its bundle.", fields["outcome"].encode())
     yield case("other_format", "MALFORMED", "Of another format.", fields | {"format": "application/json"})
     yield case("with_annex", "UNKNOWN_FIELD", "The annex inside the bundle.", fields | {"annex": "{}"})
-    yield case("no_evidence", "MALFORMED", "An order without what came of it.", fields | {"evidence": None})
+    yield case(
+        "no_evidence", "INCOMPLETE_SET", "An order without what came of it.", fields | {"evidence": None}
+    )
     yield case(
         "outcome_an_object",
         "MALFORMED",

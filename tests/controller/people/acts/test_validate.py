@@ -187,6 +187,22 @@ def test_an_involved_person_rejects_nothing_either_and_leaves_no_trace(by_hand: 
         assert decisions.carried_out(tx, DecisionKind.VALIDATE, on_digest=evidence_digest(by_hand)) == ()
 
 
+def test_who_commanded_the_retry_may_not_validate_what_came_of_it(escalated: Any) -> None:
+    escalated.people.decide("exit", {"exit": "retry", "host": "host-1"}, by=escalated.alice)
+    escalated.world.run(until=lambda world: world.state is State.SCHEDULED)
+    needs_operator(escalated)
+    assert escalated.world.deprovision.attempt == 2
+    assert told(escalated).validations[0].not_by == (escalated.alice.public.keyid,)
+    for about in (ABOUT, REJECT):
+        refused = escalated.refused(
+            lambda about=about: escalated.people.decide("validate", about, by=escalated.alice)
+        )
+        assert refused == "VALIDATOR_INVOLVED"
+    escalated.people.decide("validate", ABOUT, by=escalated.bob)
+    escalated.world.run()
+    assert escalated.world.state is State.RELEASED
+
+
 def test_who_began_the_wipe_by_hand_may_not_validate_it(escalated: Any) -> None:
     with escalated.program.store.transaction() as tx:
         event = OperatorCommanded(

@@ -315,6 +315,7 @@ class Code(RefusalCode):
         "CERTIFICATE_NOT_READY",
         "See expunge show: a certificate exists once a medium is erased, validated, signed and logged.",
     )
+    FILE_DIFFERS = "FILE_DIFFERS", "Write into another folder (--out): the file that is there is kept."
     HINT_INVALID = "HINT_INVALID", "Name an event (ended or renewed) and the source's own subscription id."
     # channels: carrying lines to an agent
     HOST_UNREACHABLE = (

@@ -29,7 +29,7 @@ from controller.api.documents import (
     Story,
 )
 from controller.api.lines import alarm_line, deprovision_line, host_line, whole_seconds
-from controller.api.stories import certificate, story
+from controller.api.stories import certificate, certificate_of_medium, story
 from controller.bundles import SignedFiles
 from controller.facts import Disposition
 from controller.ledger_check import checked
@@ -173,6 +173,15 @@ class Desk:
         """Raises Refused: NOT_IN_STORE, CERTIFICATE_NOT_READY."""
         with self.store.snapshot() as tx:
             return certificate(tx, key, self.signed_files, with_annex=with_annex, with_failures=with_failures)
+
+    def certificate_of_medium(
+        self, named: str, *, with_annex: bool, with_failures: bool = False
+    ) -> CertificateFiles:
+        """`named`: a commitment, or its first digits. Raises Refused(CERTIFICATE_NOT_READY)."""
+        with self.store.snapshot() as tx:
+            return certificate_of_medium(
+                tx, named, self.signed_files, with_annex=with_annex, with_failures=with_failures
+            )
 
     def ledger_page(self, *, from_seq: int) -> LedgerPage:
         """At most PAGE_LINES lines of the ledger, from event `from_seq` on."""

@@ -274,7 +274,8 @@ class CertificateFile(Document):
 
 
 class CertificateFiles(Document):
-    deprovision: DeprovisionId
+    #: Null where it was asked for by medium.
+    deprovision: DeprovisionId | None
     files: tuple[CertificateFile, ...]
 
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from typing import Annotated, Protocol, TypeVar
 
 import structlog
-from fastapi import APIRouter, FastAPI, Query, Request, Response
+from fastapi import APIRouter, FastAPI, Path, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel
@@ -51,6 +51,9 @@ class Answers(Protocol):
     def story(self, key: DeprovisionId) -> Story: ...
     def certificate(
         self, key: DeprovisionId, *, with_annex: bool, with_failures: bool
+    ) -> CertificateFiles: ...
+    def certificate_of_medium(
+        self, named: str, *, with_annex: bool, with_failures: bool
     ) -> CertificateFiles: ...
     def ledger_page(self, *, from_seq: int) -> LedgerPage: ...
     def check_ledger(self) -> LedgerChecked: ...
@@ -95,6 +98,15 @@ def application(desk: Answers, routers: Sequence[APIRouter] = ()) -> FastAPI:
     ) -> Response:
         named = DeprovisionId.parse(key)
         return answer(desk.certificate(named, with_annex=annex == 1, with_failures=failures == 1))
+
+    @app.get("/v1/media/{named}/certificate")
+    def certificate_of_medium(
+        named: Annotated[str, Path(pattern="^[0-9a-f]{8,64}$")],
+        annex: Annotated[int, Query(ge=0, le=1)] = 0,
+        failures: Annotated[int, Query(ge=0, le=1)] = 0,
+    ) -> Response:
+        told = desk.certificate_of_medium(named, with_annex=annex == 1, with_failures=failures == 1)
+        return answer(told)
 
     @app.get("/v1/ledger")
     def ledger_page(from_seq: Annotated[int, Query(ge=1)]) -> Response:

@@ -2,12 +2,13 @@
 
 Rules: nothing private and no plain serial stands in a story; why an order was made is told by `whys`; a
 certificate holds the outcomes that say `erased` and that the host's summary names, and the one of a drive
-that was destroyed later; failures, superseded outcomes and annexes only when asked for.
+that was destroyed later; failures, superseded outcomes and annexes only when asked for. It is asked for by
+deprovision, or by medium: a drive may be destroyed under no deprovision.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from sqlalchemy import Connection
@@ -16,7 +17,7 @@ from certificate.errors import RefusalCode, Refused
 from certificate.identifiers import DeprovisionId
 from certificate.statements import Outcome, Summary
 from certificate.statements import statement as statements
-from certificate.statements.vocabulary import Result
+from certificate.statements.vocabulary import Result, WhatBecame
 from controller.api.documents import (
     CertificateFile,
     CertificateFiles,
@@ -76,28 +77,62 @@ def certificate(
     NOT_IN_STORE, CERTIFICATE_NOT_READY.
     """
     deprovisions.load(tx, key)
-    asked = [
-        each
-        for each in outcomes.of_deprovision(tx, key)
-        if _is_certificate(tx, each) or (with_failures and each.is_issued)
-    ]
+    asked = _asked(tx, outcomes.of_deprovision(tx, key), with_failures=with_failures)
     if not asked:
         raise Refused(Code.CERTIFICATE_NOT_READY, f"no outcome of {key} says that a medium was erased")
-    written: list[CertificateFile] = []
-    for outcome in asked:
-        written += _files(outcome.id, assemble(tx, outcome, files), with_annex=with_annex)
-    return CertificateFiles(deprovision=key, files=tuple(written))
+    return CertificateFiles(deprovision=key, files=_written(tx, asked, files, with_annex=with_annex))
+
+
+def certificate_of_medium(
+    tx: Connection, named: str, files: SignedFiles, *, with_annex: bool, with_failures: bool = False
+) -> CertificateFiles:
+    """As `certificate`, over one medium, in any deprovision or none. `named`: its commitment, or as many of
+    the first digits as name no other. Raises Refused(CERTIFICATE_NOT_READY).
+    """
+    media = outcomes.media_named(tx, named)
+    if len(media) != 1:
+        raise Refused(
+            Code.CERTIFICATE_NOT_READY, f"{len(media)} media with an outcome are called {named[:16]}..."
+        )
+    asked = _asked(tx, outcomes.of_drive(tx, media[0]), with_failures=with_failures)
+    if not asked:
+        raise Refused(
+            Code.CERTIFICATE_NOT_READY, f"no outcome of medium {media[0][:16]}... says that it was erased"
+        )
+    return CertificateFiles(deprovision=None, files=_written(tx, asked, files, with_annex=with_annex))
+
+
+def _asked(
+    tx: Connection, found: Iterable[StoredOutcome], *, with_failures: bool
+) -> tuple[StoredOutcome, ...]:
+    return tuple(each for each in found if _is_certificate(tx, each) or (with_failures and each.is_issued))
+
+
+def _written(
+    tx: Connection, asked: Iterable[StoredOutcome], files: SignedFiles, *, with_annex: bool
+) -> tuple[CertificateFile, ...]:
+    return tuple(
+        file
+        for outcome in asked
+        for file in _files(outcome.id, assemble(tx, outcome, files), with_annex=with_annex)
+    )
 
 
 def _is_certificate(tx: Connection, stored: StoredOutcome) -> bool:
-    """It says `erased`, and the host's summary names it; or its medium was destroyed after that."""
-    if stored.result is not Result.ERASED or stored.deprovision is None:
+    """It says `erased`, and the host's summary says so too, naming it; or its medium was destroyed, which may
+    be under no deprovision.
+    """
+    if stored.result is not Result.ERASED:
         return False
     if stored.attempt is None:
         return stored.is_issued
+    if stored.deprovision is None:
+        return False
     summary = outcomes.summary_of(tx, stored.deprovision)
     media = () if summary is None else statements.read(summary.payload, Summary).predicate.media
-    return stored.payload_digest in {each.outcome_digest for each in media}
+    return stored.payload_digest in {
+        each.outcome_digest for each in media if each.became in (WhatBecame.ERASED, WhatBecame.REMOVED)
+    }
 
 
 def _files(name: str, assembled: Assembled, *, with_annex: bool) -> list[CertificateFile]:

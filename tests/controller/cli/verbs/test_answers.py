@@ -193,6 +193,73 @@ def test_a_certificate_is_written_as_files_and_named(telling: Any, expunge: Any,
     assert (out / "out_1.annex.json").stat().st_mode & 0o777 == 0o600
 
 
+def test_a_file_with_other_bytes_is_refused_and_nothing_is_written(
+    telling: Any, expunge: Any, tmp_path: Path
+) -> None:
+    """The last of them, so that the first would have been written before it was seen."""
+    theirs = tmp_path / "out_1.annex.json"
+    theirs.write_text("somebody's own")
+    said = expunge("certificate", KEY, "--out", tmp_path, "--home", telling.home.path, "--json")
+    assert (said.code, said.out) == (3, "")
+    assert json.loads(said.err)["refused"]["code"] == "FILE_DIFFERS"
+    assert {path.name: path.read_text() for path in tmp_path.glob("out_*")} == {theirs.name: "somebody's own"}
+
+
+@pytest.mark.parametrize("theirs", ['{"b":1}', '{"b":1}\n\n', ""])
+def test_a_file_that_only_begins_alike_is_another(
+    telling: Any, expunge: Any, tmp_path: Path, theirs: str
+) -> None:
+    (tmp_path / "out_1.bundle.json").write_text(theirs)
+    said = expunge("certificate", KEY, "--out", tmp_path, "--home", telling.home.path)
+    assert said.code == 3
+    assert "FILE_DIFFERS" in said.err
+    assert (tmp_path / "out_1.bundle.json").read_text() == theirs
+
+
+def test_the_same_bytes_again_are_no_matter(telling: Any, expunge: Any, tmp_path: Path) -> None:
+    first = expunge("certificate", KEY, "--out", tmp_path, "--home", telling.home.path)
+    again = expunge("certificate", KEY, "--out", tmp_path, "--home", telling.home.path)
+    assert (again.code, again.out) == (0, first.out)
+
+
+def test_a_link_that_leads_nowhere_is_not_replaced(telling: Any, expunge: Any, tmp_path: Path) -> None:
+    (tmp_path / "out_1.bundle.json").symlink_to(tmp_path / "nowhere")
+    said = expunge("certificate", KEY, "--out", tmp_path, "--home", telling.home.path)
+    assert "FILE_DIFFERS" in said.err
+    assert (tmp_path / "out_1.bundle.json").is_symlink()
+
+
+def test_a_certificate_is_asked_for_by_medium_as_well(
+    telling: Any, expunge: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+
+    def told(self: Any, named: str, **options: Any) -> CertificateFiles:
+        asked.append((named, options))
+        return CertificateFiles(deprovision=None, files=FILES.files)
+
+    monkeypatch.setattr(type(telling.desk), "certificate_of_medium", told)
+    said = expunge(
+        "certificate", "--medium", "ab" * 32, "--failures", "--out", tmp_path, "--home", telling.home.path
+    )
+    assert said.code == 0, said.err
+    assert asked == [("ab" * 32, {"with_annex": False, "with_failures": True})]
+    assert said.out.split() == [str(tmp_path / file.name) for file in FILES.files]
+
+
+@pytest.mark.parametrize(
+    "named",
+    [(), (KEY, "--medium", "ab" * 32), ("--medium", "ab"), ("--medium", "../host"), ("--medium", "AB" * 32)],
+    ids=str,
+)
+def test_one_deprovision_or_one_medium_is_named(
+    telling: Any, expunge: Any, tmp_path: Path, named: tuple[str, ...]
+) -> None:
+    said = expunge("certificate", *named, "--out", tmp_path / "none", "--home", telling.home.path)
+    assert (said.code, said.out) == (2, "")
+    assert not (tmp_path / "none").exists()
+
+
 def test_json_of_a_certificate_is_the_files_themselves(telling: Any, expunge: Any, tmp_path: Path) -> None:
     said = expunge("certificate", KEY, "--out", tmp_path, "--home", telling.home.path, "--json")
     assert json.loads(said.out) == json.loads(FILES.to_json())

@@ -21,6 +21,8 @@ from certificate.verify import verify
 from controller import case as cases
 from controller import tables
 from controller.bundles import assemble
+from controller.dispatch.working import take_step
+from controller.effects import make_plan
 from controller.errors import Code
 from controller.policy import signing
 from controller.policy.draft import Draft
@@ -285,6 +287,91 @@ def test_without_the_table_that_its_order_names_nothing_is_judged(world_in: Call
     assert world.deprovision.operator_code == Code.TABLE_NOT_KEPT.value
     with world.program.store.snapshot() as tx:
         assert outcomes.of_deprovision(tx, world.key) == ()
+
+
+# --- two controllers on one store ---------------------------------------------------------------------------
+
+
+@pytest.fixture
+def beside(world_in: Callable[[State], Any]) -> Callable[[State], tuple[Any, Any, Any]]:
+    """beside(state): a world, the program that it began under, and one on the same store that was started
+    later, under the next table.
+    """
+
+    def start(state: State) -> tuple[Any, Any, Any]:
+        world = world_in(state)
+        older, first = world.program, world.documents
+        take_up_table(older)
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setattr(world, "close", lambda: None)
+            patched.setattr(world, "_program", None)
+            world.sign_table()
+            newer = replace(world.program, store=older.store)
+            world.documents = first
+        return world, older, newer
+
+    return start
+
+
+def steps(program: Any, key: Any) -> None:
+    """As a worker takes them, until it rests."""
+    for _ in range(20):
+        if take_step(program, key, owner="test").is_rest:
+            return
+
+
+@pytest.mark.parametrize("state", [State.STAGED, State.PLANNED, State.APPROVED, State.INTENDED])
+def test_a_controller_under_an_older_table_than_the_stores_newest_plans_orders_and_dispatches_nothing(
+    beside: Callable[[State], tuple[Any, Any, Any]], state: State
+) -> None:
+    world, older, _ = beside(state)
+    key = world.key
+    with pytest.raises(Refused) as caught:
+        steps(older, key)
+    assert caught.value.code is Code.TABLE_SUPERSEDED
+    assert "version 1" in caught.value.reason
+    assert "version 2" in caught.value.reason
+    assert world.state is state
+    with older.store.snapshot() as tx:
+        case = cases.load(tx, key)
+    assert (case.plan is None) is (state is State.STAGED)
+    assert (case.order is None) is (state is not State.INTENDED)
+    assert case.order is None or case.order.dispatched_at is None
+    assert world.drive_text_count() > 0
+
+
+def test_no_plan_is_kept_that_was_made_while_a_newer_table_was_taken_up(
+    beside: Callable[[State], tuple[Any, Any, Any]],
+) -> None:
+    """The table changed between the decision to plan and the plan."""
+    world, older, _ = beside(State.STAGED)
+    with older.store.snapshot() as tx:
+        case = cases.load(tx, world.key)
+    assert refused(lambda: make_plan.perform(older, case)) is Code.TABLE_SUPERSEDED
+    with older.store.snapshot() as tx:
+        assert cases.load(tx, world.key).plan is None
+
+
+def test_the_controller_under_the_newest_table_goes_on_alone(
+    beside: Callable[[State], tuple[Any, Any, Any]],
+) -> None:
+    world, older, newer = beside(State.PLANNED)
+    with pytest.raises(Refused):
+        steps(older, world.key)
+    world.documents, world._program = newer.documents, newer
+    world.run()
+    assert world.state is State.RELEASED
+    assert bundle_of(world).validation == newer.documents.table_file.decode()
+
+
+def test_a_controller_under_an_older_table_still_gives_a_host_back(
+    beside: Callable[[State], tuple[Any, Any, Any]],
+) -> None:
+    """Nobody else may be there, and a customer who came back waits for nobody's table."""
+    world, _, _ = beside(State.APPROVED)
+    world.renew()
+    world.run()
+    assert (world.state, world.switch.is_cut) == (State.CANCELLED, False)
 
 
 def test_a_home_without_its_tables_is_refused(founded: Any) -> None:

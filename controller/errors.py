@@ -69,6 +69,8 @@ class Code(RefusalCode):
     # verdicts, act validate
     VALIDATION_AWAITED = "VALIDATION_AWAITED", "An operator who is not involved decides: expunge validate."
     VALIDATION_REJECTED = "VALIDATION_REJECTED", "Nobody can accept it now: retry, or take the medium out."
+    DRIVE_LEFT_BEFORE = "DRIVE_LEFT_BEFORE", "See expunge media list; two operators may import it as a file."
+    TABLE_REJECTS = "TABLE_REJECTS", "Nobody accepts it under this table: retry, or take the medium out."
     VALIDATION_NOT_DUE = "VALIDATION_NOT_DUE", "See expunge attention for what waits for a person."
     VALIDATOR_INVOLVED = "VALIDATOR_INVOLVED", "Let an operator decide who has no part in this erasure."
     # exits
@@ -174,10 +176,7 @@ class Code(RefusalCode):
     # the validation table and its versions
     TABLE_NOT_KEPT = "TABLE_NOT_KEPT", "Put validation.N.dsse.json back (bundles hold it), restart, retry."
     TABLE_ROLLED_BACK = "TABLE_ROLLED_BACK", "Put the newest table back, or sign the next one over it."
-    TABLE_SUPERSEDED = (
-        "TABLE_SUPERSEDED",
-        "Put the newest signed table and those before it into this controller's home, and start serve again.",
-    )
+    TABLE_SUPERSEDED = "TABLE_SUPERSEDED", "Put the newest signed tables into this home; start serve again."
     TABLE_VERSION_WRONG = "TABLE_VERSION_WRONG", "Draft the table in force anew (expunge policy draft FILE)."
     DRAFT_INVALID = "DRAFT_INVALID", "Correct the place that is named; expunge policy draft shows the form."
     DRAFT_EXISTS = "DRAFT_EXISTS", "Name another file, or move this one aside; no draft is written over."

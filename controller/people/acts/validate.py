@@ -2,7 +2,8 @@
 
 Rules this module holds (NIST SP 800-88r2, 4.5.2):
 - Only while the deprovision needs an operator, its evidence is in, and at least one medium is `erased` with
-  the table's word `escalate`. What the table rejects, and what is not `erased`, nobody can accept.
+  the table's word `escalate`. What the table rejects, and what is not `erased`, nobody can accept; nor what
+  the table in force rejects by now (`table_word`), whose word of each result is shown.
 - One evidence may hold several media, and `on` is its digest: the decision is about every escalated medium of
   it, and the matter lists them all, with claim, reasons and limits; the others stand beside them.
 - One person, who neither requested nor approved the plan of this attempt, nor began the wipe by hand, nor
@@ -25,12 +26,13 @@ from certificate.identifiers import DeprovisionId
 from certificate.statements.people import DecisionKind
 from certificate.statements.vocabulary import ValidationDecision
 from controller import case as cases
-from controller import owing
+from controller import owing, tables
 from controller.case import Case
 from controller.errors import Code
 from controller.facts import Exit
-from controller.people import acceptance, asking, private_texts
+from controller.people import acceptance, asking, private_texts, table_word
 from controller.people.act import About, Matter, Signed
+from controller.people.table_word import TableWord
 from controller.program import Program
 from controller.states import State
 from controller.store import commands, deprovisions, evidence, ledger, outcomes, plans
@@ -77,8 +79,15 @@ class Validate:
         """Asks nothing: the evidence is in."""
 
     def matter(self, tx: Connection, program: Program, about: About) -> Matter:
-        """Raises Refused: DECISION_MISMATCH, NOT_IN_STORE, VALIDATION_NOT_DUE, VALIDATION_REJECTED."""
+        """Raises Refused: DECISION_MISMATCH, NOT_IN_STORE, VALIDATION_NOT_DUE, VALIDATION_REJECTED,
+        TABLE_SUPERSEDED, TABLE_REJECTS.
+        """
         choice, asked = _choice(about), _asked(tx, program, about)
+        in_force = program.documents.present_table
+        tables.require_newest(tx, in_force)
+        said = table_word.of_results(in_force.table, asked.case.plan, asked.escalated)
+        if choice is ValidationDecision.ACCEPT:
+            table_word.require_acceptable(said)
         row, host = asked.case.deprovision, asked.case.host
         return Matter(
             kind=self.kind,
@@ -89,7 +98,8 @@ class Validate:
                 "attempt": row.attempt,
                 "evidence": asked.evidence.payload_digest,
                 "not_by": sorted(asked.involved),
-                "media": [_shown(asked.case, verdict) for verdict in asked.verdicts],
+                "table_in_force": f"version {in_force.table.version}, {in_force.digest}",
+                "media": [_shown(asked.case, verdict, said) for verdict in asked.verdicts],
             },
             consequences=CONSEQUENCES[choice],
             people_needed=1,
@@ -203,7 +213,7 @@ def _words(verdicts: tuple[Verdict, ...]) -> str:
     return "; ".join(said) or "nothing is judged"
 
 
-def _shown(case: Case, verdict: Verdict) -> Mapping[str, Any]:
+def _shown(case: Case, verdict: Verdict, in_force: Mapping[str, TableWord]) -> Mapping[str, Any]:
     claim = verdict.claim
     is_asked = acceptance.is_awaited(verdict.result, verdict.decision)
     return {
@@ -212,6 +222,7 @@ def _shown(case: Case, verdict: Verdict) -> Mapping[str, Any]:
         "claim": f"{claim['result']}, {claim['method']}, {claim['grade']}",
         "table_row": acceptance.row_words(case.plan, verdict),
         "table_says": verdict.decision.value,
+        "table_in_force_says": str(in_force.get(verdict.medium, "nothing is asked of it")),
         "reasons": list(claim["reasons"]),
         "limits": list(claim["limits"]),
     }

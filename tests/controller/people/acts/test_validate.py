@@ -22,6 +22,7 @@ from controller.bundles import assemble
 from controller.errors import Code
 from controller.people import acceptance
 from controller.people.acts import freeze
+from controller.serving import take_up_table
 from controller.states import State
 from controller.store import audit, commands, decisions, evidence, ledger, orders, outcomes
 from controller.store.events import OperatorCommanded
@@ -143,6 +144,50 @@ def test_the_matter_lists_each_medium_with_claim_reasons_limits_and_the_tables_w
     assert medium["reasons"]
     assert medium["limits"]
     assert (shown.matter.words, shown.matter.people_needed) == ("accept host-1", 1)
+
+
+def word_in_force(crew: Any, about: dict[str, str]) -> str:
+    (medium,) = crew.people.show("validate", about).matter.facts["media"]
+    return str(medium["table_in_force_says"])
+
+
+def under(crew: Any, **changes: Any) -> None:
+    """Under the next table, with these changes."""
+    crew.world.sign_table(**changes)
+    object.__setattr__(crew.people, "program", crew.world.program)
+
+
+def test_the_matter_says_what_the_table_in_force_says_and_by_which_row(escalated: Any) -> None:
+    case = "default, self_encrypting_nvme, nvme_sanitize_crypto, device-reported"
+    assert word_in_force(escalated, ABOUT) == f"escalate: no row names {case}"
+    under(escalated, rows=decided(escalated.world.documents.table, "accept"))
+    assert word_in_force(escalated, ABOUT) == f"accept: the row {case}"
+    facts = escalated.people.show("validate", ABOUT).matter.facts
+    assert facts["table_in_force"] == f"version 2, {escalated.world.documents.table_digest}"
+    assert facts["media"][0]["table_says"] == "escalate", "the order's own table stays its judge"
+
+
+def test_what_the_table_in_force_rejects_by_now_nobody_accepts_and_anybody_uninvolved_rejects(
+    escalated: Any,
+) -> None:
+    signed = escalated.people.decision(escalated.people.show("validate", ABOUT), escalated.bob)
+    under(escalated, rows=decided(escalated.world.documents.table, "reject"))
+    assert hand_in_refused(escalated, signed) == "TABLE_REJECTS"
+    assert escalated.refused(lambda: escalated.people.show("validate", ABOUT)) == "TABLE_REJECTS"
+    assert settle(escalated) is State.NEEDS_OPERATOR
+    assert word_in_force(escalated, REJECT).startswith("reject: the row default")
+    assert escalated.people.decide("validate", REJECT, by=escalated.bob).done is not None
+
+
+def test_a_program_under_an_older_table_takes_no_decision_on_a_result(escalated: Any) -> None:
+    older = escalated.world.documents
+    take_up_table(escalated.program)
+    escalated.world.sign_table()
+    escalated.world.documents = older
+    escalated.world.close()
+    object.__setattr__(escalated.people, "program", escalated.world.program)
+    for about in (ABOUT, REJECT):
+        assert escalated.refused(lambda it=about: escalated.people.show("validate", it)) == "TABLE_SUPERSEDED"
 
 
 # --- accepting ----------------------------------------------------------------------------------------------

@@ -34,6 +34,7 @@ from controller.bundles import SignedFiles
 from controller.facts import Disposition
 from controller.ledger_check import checked
 from controller.pseudonyms import Pseudonyms
+from controller.records import returning
 from controller.records.names import split_address
 from controller.spool import Hint, HintEvent
 from controller.store import alarms, deprovisions, hints, hosts, ledger, log_rows, private, sightings
@@ -91,10 +92,11 @@ class Desk:
         return stored is not None
 
     def add_host(self, new: NewHost) -> HostLine:
-        """A host with its facts and declared drives. Raises Refused(ALREADY_STORED)."""
+        """A host with its facts and declared drives. Raises Refused: ALREADY_STORED, DRIVE_LEFT_BEFORE."""
         now = self.clock()
         host_id = HostId.from_random(self.randomness(16))
         with self.store.transaction() as tx:
+            returning.refuse(tx, {drive.serial for drive in new.drives})
             hosts.register(tx, self._host(new, host_id, now), facts=_facts(new), now=now)
             for drive in new.drives:
                 hosts.record_drive(

@@ -31,6 +31,7 @@ from certificate.identifiers import DriveId, HostId
 from controller.errors import Code
 from controller.facts import Disposition
 from controller.program import NONCE_BYTES, Program
+from controller.records import returning
 from controller.records.host_file import FileDrive, HostFile, HostRow, Problem, refuse
 from controller.records.names import join_address
 from controller.store import declarations, deprovisions, hosts, ledger, private, sightings, stops
@@ -74,6 +75,8 @@ class Difference:
     unchanged: tuple[str, ...]
     #: Asset tags on record that the file does not name; they stay.
     not_in_file: tuple[str, ...]
+    #: Of drives that would come back onto the record (`returning`), one sentence each.
+    warnings: tuple[str, ...]
 
     @property
     def digest(self) -> str:
@@ -90,6 +93,7 @@ class Difference:
             ],
             "unchanged": list(self.unchanged),
             "not_in_file": list(self.not_in_file),
+            "warnings": list(self.warnings),
         }
         return hashlib.sha256(rfc8785.dumps(shown)).hexdigest()
 
@@ -120,6 +124,7 @@ def difference(tx: Connection, program: Program, file: HostFile) -> Difference:
         changed=tuple(changed),
         unchanged=tuple(unchanged),
         not_in_file=tuple(sorted(on_record)),
+        warnings=returning.warnings(tx, _joining(added, changed)),
     )
 
 
@@ -144,6 +149,13 @@ def apply(tx: Connection, program: Program, file: HostFile, *, digest: str) -> D
         )
         ledger.append(tx, event, now=now)
     return found
+
+
+def _joining(added: list[HostRow], changed: list[HostChange]) -> frozenset[str]:
+    """Serials that the file puts on record."""
+    of_new = {drive.serial for row in added for drive in row.drives}
+    fields = {each.field for change in changed for each in change.changes}
+    return frozenset(of_new | {name.removeprefix("drive.") for name in fields if name.startswith("drive.")})
 
 
 # --- what differs -------------------------------------------------------------------------------------------

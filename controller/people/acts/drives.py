@@ -28,7 +28,7 @@ from controller.people import asking
 from controller.people.act import About, Matter, Signed
 from controller.plan import compare
 from controller.program import NONCE_BYTES, Program
-from controller.records import custody, inspection
+from controller.records import custody, inspection, returning
 from controller.records.inspection import Inspection
 from controller.store import deprovisions, hosts
 from controller.store.hosts import Host
@@ -64,6 +64,7 @@ class AcceptDrives:
             consequences=(
                 f"{len(new)} drives become what {host.asset_tag} is expected to hold.",
                 "A wipe of this host destroys what is on them.",
+                *returning.warnings(tx, [drive.serial for drive in new]),
             ),
             people_needed=TWO_PEOPLE,
             words=f"{host.asset_tag} {len(new)} drives",

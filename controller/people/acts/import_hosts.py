@@ -1,7 +1,8 @@
 """Import: a file of hosts becomes part of the record, exactly as the difference that people read.
 
 Rules: one operator where the file only adds hosts, two where anything of a known host changes, because the
-record says which machine is the right one (a row that slipped by one line names the neighbour's serials);
+record says which machine is the right one (a row that slipped by one line names the neighbour's serials); two
+as well where a drive comes back that left a host and may still hold data, and both are warned of it;
 what is signed names the file and the whole difference by digest, whatever part of it is shown here; it is
 made again in the transaction that applies it. A file that changes nothing is not signed.
 """
@@ -48,8 +49,8 @@ class ImportHosts:
             choice="apply",
             facts=_facts(found),
             consequences=_consequences(found),
-            people_needed=2 if found.changed else 1,
-            words=f"{len(found.changed)} changed" if found.changed else "",
+            people_needed=2 if found.changed or found.warnings else 1,
+            words=_words(found),
             document_digest=found.file_digest,
         )
 
@@ -78,6 +79,13 @@ def _facts(found: Difference) -> dict[str, Any]:
     }
 
 
+def _words(found: Difference) -> str:
+    """What both type; nothing where hosts are only added."""
+    if found.warnings:
+        return f"{len(found.changed)} changed, {len(found.warnings)} left before"
+    return f"{len(found.changed)} changed" if found.changed else ""
+
+
 def _added(row: HostRow) -> str:
     return f"{row.asset_tag}: {row.site}, {row.rack}, {row.disposition.value}, {len(row.drives)} drives"
 
@@ -90,9 +98,7 @@ def _changed(change: HostChange) -> dict[str, Any]:
 def _consequences(found: Difference) -> tuple[str, ...]:
     hidden = max(len(found.added), len(found.changed)) > SHOWN_HOSTS
     read_on = (f"Not all is shown: expunge hosts import FILE shows all under {found.digest[:16]}.",)
-    if not found.changed:
-        return ("Hosts are added; no host on record changes.", *(read_on if hidden else ()))
-    return (
-        "A wipe compares the machine with this record: a wrong line makes the wrong machine the right one.",
-        *(read_on if hidden else ()),
-    )
+    what = "Hosts are added; no host on record changes."
+    if found.changed:
+        what = "A wipe compares the machine with this record: a wrong line makes the wrong one the right one."
+    return (what, *found.warnings, *(read_on if hidden else ()))

@@ -25,7 +25,7 @@ from controller.people import asking, private_texts
 from controller.people.act import About, Matter, Signed
 from controller.people.disclosure import PrivateText
 from controller.program import NONCE_BYTES, Program
-from controller.records import custody
+from controller.records import custody, returning
 from controller.records.drive_text import read_drive
 from controller.records.host_file import FileDrive
 from controller.store import departures, deprovisions, hosts, tenancies
@@ -59,6 +59,7 @@ class RemoveDrive:
     def matter(self, tx: Connection, program: Program, about: About) -> Matter:
         asked = _asked(tx, program, about)
         old, tag = asked.old, asked.host.asset_tag
+        joining = () if asked.new is None else (asked.new.serial,)
         return Matter(
             kind=self.kind,
             choice="remove" if asked.new is None else "replace",
@@ -81,6 +82,7 @@ class RemoveDrive:
             consequences=(
                 f"{old.serial} is no longer expected in {tag}; it stands in the register of media.",
                 "Nothing here erases it. While a tenancy's data may be on it, it is an open exception.",
+                *returning.warnings(tx, joining),
             ),
             people_needed=TWO_PEOPLE,
             words=f"{tag} {old.serial[-4:]}",

@@ -216,6 +216,30 @@ def test_a_drive_that_came_back_is_a_new_one(crew: Any) -> None:
     assert len(media(crew).media) == 2
 
 
+def test_an_open_exception_comes_back_only_by_two_people_who_are_warned(crew: Any) -> None:
+    learn(crew)
+    back = LEAVES | {"old": "S2", "new": "serial=SABOTAGE1,model=M"}
+    replaced(crew, new="serial=S2,model=M")
+    shown = crew.people.show("remove", back).matter
+    (warning,) = (each for each in shown.consequences if each.startswith("WARNING"))
+    assert "SABOTAGE1 left host-1" in warning
+    assert "open exception" in warning
+    assert shown.people_needed == 2
+    assert crew.people.decide("remove", back, by=crew.alice).done is None
+    assert set(drives(crew)) == {"S2"}
+
+
+def test_an_open_exception_that_an_inspection_finds_is_accepted_with_a_warning(inspected: Any) -> None:
+    with inspected.program.store.transaction() as tx:
+        (host,) = hosts.all_hosts(tx)
+        record(tx, host.id, "SABOTAGE1", inspected)
+    replaced(inspected)
+    live_on(inspected)
+    shown = inspected.people.show("drives", HOST).matter
+    assert any("WARNING: SABOTAGE1 left host-1" in each for each in shown.consequences)
+    assert shown.people_needed == 2
+
+
 @pytest.mark.parametrize(
     ("changes", "code"),
     [

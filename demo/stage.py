@@ -43,7 +43,8 @@ TEXTS = {
     "host-6": "Salaries in March: what the customer of host 6 left behind",
     "host-7": "Source code: what the customer of host 7 left behind",
 }
-#: Whose texts must still be there at the end: who stays, and whose drive lied.
+#: Whose texts must still be there at the end: who stays, and whose drive lied (there but for what our own
+#: markers were written over).
 STAYS = {host: host in {"host-2", "host-4", LIAR} for host in TEXTS}
 #: Who gets certificates. Host 6 gets the record of a failure.
 CERTIFIED = ("host-1", SPARE, CLEARED, HALF_DEAD)

@@ -225,7 +225,8 @@ class Story(Stage):
         for name, server in self.servers.items():
             before, after = self.planted[name], server.occurrences()
             self.say(f"{name}: its tenant's text stands on the drive {after} times (before: {before})")
-            if not before or after != (before if STAYS[name] else 0):
+            least = before // 2 + 1 if name == LIAR else before
+            if not before or not (least <= after <= before if STAYS[name] else after == 0):
                 raise Failed(
                     f"{name}: the text of its tenant should {'still' if STAYS[name] else 'not'} be there"
                 )

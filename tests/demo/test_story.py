@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from demo.lab import Failed
-from demo.stage import CERTIFIED, STAYS
+from demo.stage import CERTIFIED, LIAR, STAYS
 from demo.story import Story
 
 
@@ -45,6 +45,17 @@ def test_a_drive_that_lost_the_stayers_text_fails(story: Story, monkeypatch: pyt
     story.look_at_drives()
     monkeypatch.setattr(story.servers["host-2"], "occurrences", lambda: story.planted["host-2"] - 1)
     with pytest.raises(Failed, match="host-2: the text of its tenant should still be there"):
+        story.look_at_drives()
+
+
+def test_of_the_liars_text_markers_take_some_and_not_all(story: Story, monkeypatch: pytest.MonkeyPatch) -> None:
+    for host in CERTIFIED:
+        monkeypatch.setattr(story.servers[host], "occurrences", lambda: 0)
+    liar = story.servers[LIAR]
+    monkeypatch.setattr(liar, "occurrences", lambda: story.planted[LIAR] * 3 // 4)
+    story.look_at_drives()
+    monkeypatch.setattr(liar, "occurrences", lambda: story.planted[LIAR] // 2)
+    with pytest.raises(Failed, match="host-6: the text of its tenant should still be there"):
         story.look_at_drives()
 
 

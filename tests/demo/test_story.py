@@ -48,7 +48,9 @@ def test_a_drive_that_lost_the_stayers_text_fails(story: Story, monkeypatch: pyt
         story.look_at_drives()
 
 
-def test_of_the_liars_text_markers_take_some_and_not_all(story: Story, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_of_the_liars_text_markers_take_some_and_not_all(
+    story: Story, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for host in CERTIFIED:
         monkeypatch.setattr(story.servers[host], "occurrences", lambda: 0)
     liar = story.servers[LIAR]

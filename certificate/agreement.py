@@ -194,6 +194,9 @@ def require_in_summary(outcome: Outcome, outcome_digest: str, said: Summary) -> 
         if is_erased:
             raise Untrusted(Code.SUPERSEDED, "the host was tried again after this outcome")
         return  # a failure stays one, whatever became of the medium later
+    if is_erased and not _is_newest(outcome, said) and entry.became not in departures.HAVE_LEFT:
+        # Every order names each medium in the host, so a later one tried this medium again.
+        raise Untrusted(Code.SUPERSEDED, "the host was tried again after this outcome, with the medium")
     became = assurance.what_became(outcome.claim)
     left = WhatBecame.REMOVED if is_erased else WhatBecame.OPEN_EXCEPTION
     if entry.became not in (became, left) or (outcome.claim.method is Method.DESTROY) != (
@@ -203,6 +206,11 @@ def require_in_summary(outcome: Outcome, outcome_digest: str, said: Summary) -> 
     if outcome.destruction == "not_applicable":
         _require_whereabouts(said.custody, outcome.custody)
     require_host_claim(said, {entry.commitment: outcome.claim})
+
+
+def _is_newest(outcome: Outcome, said: Summary) -> bool:
+    """Whether no later attempt followed; a destroyed medium's outcome is of no attempt."""
+    return outcome.destruction != "not_applicable" or outcome.order_digest == said.order_digests[-1]
 
 
 def require_listed(outcome: Outcome, said: Summary) -> MediumSummary:

@@ -2,7 +2,8 @@
 
 Computed by the controller from the inventory and again by the agent at admission; the two must agree
 (SELECTION_DIFFERS). Pure: the only inputs are the words the drive sent, its namespaces, the floor and the
-overwrite that the plan asks for. `capabilities` decodes a report, `obstacles` says what stands in the way.
+overwrite that the plan asks for, and the order's word on copies of keys. `capabilities` decodes a report,
+`obstacles` says what stands in the way.
 
 Rules:
 1. A drive the inventory refused, a write-protected drive and a transport without a driver get no technique.
@@ -14,7 +15,9 @@ Rules:
 5. A Format is chosen only if every namespace can keep the format it has.
 6. A drive is `self_encrypting_nvme` if and only if it supports a cryptographic sanitize; one that only reads
    and writes blocks is `plain`, and is overwritten.
-7. How a drive is attached, and what encryption layers lie on it, changes nothing here: naming storage in a
+7. Where copies of keys are known to be kept elsewhere, what may destroy no more than a key is chosen only if
+   nothing else of this drive reaches the floor: its result is then inconclusive (`assurance`, rule 8).
+8. How a drive is attached, and what encryption layers lie on it, changes nothing here: naming storage in a
    plan is what lets it be erased, and a layer is destroyed before the medium's own technique.
 
 Enforced elsewhere: that a word still says the same at admission (agent), that an erase did what the word
@@ -32,7 +35,14 @@ from typing import Final
 
 from certificate.errors import Code, Malformed, Refused
 from certificate.messages import DriveReport
-from certificate.statements.vocabulary import MediaKind, Method, OverwritePattern, Technique, Transport
+from certificate.statements.vocabulary import (
+    Escrow,
+    MediaKind,
+    Method,
+    OverwritePattern,
+    Technique,
+    Transport,
+)
 
 #: Width in bytes of each capability word that selection reads, under the standard's name.
 WORD_BYTES: Final = {"SANICAP": 4, "OACS": 2, "FNA": 1}
@@ -86,6 +96,10 @@ ORDER: Final = (
     Technique.NVME_SANITIZE_OVERWRITE,
     Technique.NVME_FORMAT_CRYPTO,
     Technique.NVME_FORMAT_USER_DATA,
+)
+#: What leaves the data and destroys its key, or may do so (`assurance.DESTROYS_A_KEY`, without layers).
+KEYS_ONLY: Final = frozenset(
+    {Technique.NVME_SANITIZE_CRYPTO, Technique.NVME_FORMAT_CRYPTO, Technique.NVME_FORMAT_USER_DATA}
 )
 
 
@@ -190,8 +204,11 @@ def media_kind(drive: Capabilities) -> MediaKind:
     return MediaKind.SELF_ENCRYPTING_NVME if drive.has_sanitize_crypto else MediaKind.NVME
 
 
-def select(drive: Capabilities, floor: Method, *, overwrite: OverwritePattern) -> tuple[Technique, ...]:
-    """The techniques that reach `floor` on this drive, best first; never empty. `overwrite`: the plan's.
+def select(
+    drive: Capabilities, floor: Method, *, overwrite: OverwritePattern, escrow: Escrow
+) -> tuple[Technique, ...]:
+    """The techniques that reach `floor` on this drive, best first; never empty. `overwrite`: the plan's;
+    `escrow`: the order's, which is that of the table's rule.
 
     Raises Refused(TECHNIQUE_UNAVAILABLE) when there is none, with what stands in the way of each.
     """
@@ -201,7 +218,8 @@ def select(drive: Capabilities, floor: Method, *, overwrite: OverwritePattern) -
         reasons = "; ".join(dict.fromkeys(each for each in found.values() if each is not None))
         reason = f"no technique of this drive reaches {floor.value}" + (f": {reasons}" if reasons else "")
         raise Refused(Code.TECHNIQUE_UNAVAILABLE, reason)
-    return chosen
+    beyond_keys = tuple(technique for technique in chosen if technique not in KEYS_ONLY)
+    return beyond_keys if escrow is Escrow.KNOWN and beyond_keys else chosen
 
 
 def obstacles(

@@ -85,5 +85,8 @@ def cautions_of(root: TrustRoot, summary: Summary | None) -> Iterable[str]:
         return
     if count := departures.count_of(summary, WhatBecame.OPEN_EXCEPTION):
         yield f"{count} of the host's media left it with data that nobody erased, and stand open"
+    in_doubt = (WhatBecame.NOT_ERASED, WhatBecame.INCONCLUSIVE)
+    if count := sum(departures.count_of(summary, became) for became in in_doubt):
+        yield f"{count} of the host's media were not erased, or nobody can say that they were"
     if count := departures.count_of(summary, WhatBecame.DESTROYED):
         yield f"{count} of the host's media left it and were destroyed, as people say"

@@ -16,9 +16,10 @@ observed counts as the adverse one.
     readable; whatever held it let go; it hides no capacity. Its own words offer the technique; every
     namespace is covered, and namespaces and unallocated capacity together are the whole capacity, so that a
     namespace nobody listed shows. A Format and an overwrite reach attached namespaces only: every one is
-    attached, and the drive's own words (UNVMCAP, TNVMCAP) leave nothing unallocated or uncounted. Where
-    the subsystem has several controllers (CMIC) and says no total, or may have more namespaces than are
-    listed (NN) and manages none, what one controller lists cannot be known to be everything.
+    attached, and the drive's own words (UNVMCAP, TNVMCAP) leave nothing unallocated or uncounted. Where the
+    total is another than what is listed, or the subsystem has several controllers (CMIC) and says no total,
+    or may have more namespaces than are listed (NN) and manages none, what one controller lists cannot be
+    known to be everything.
 5.  The commands are the plan's techniques from the first on, each after the refusal or failure of the one
     before, which is the drive's word and nobody else's; the last technique is judged. Sanitize and overwrite
     are one command, Format is one for all or one a namespace, and one of them that failed is a failure of
@@ -58,9 +59,9 @@ observed counts as the adverse one.
     what the host writes: where its markers would be worth device-reported, it is inconclusive.
 8.  boot_trust caps: `network` at most clear; `tenant_os` at most inconclusive; `installed` as tenant_os, but
     not for an agent beside the machine or on a host that never had a tenant. Keys known to be kept elsewhere:
-    what destroys nothing but keys, the drive's or a layer's, is at most inconclusive (SP 800-88r2, 3.2.2);
-    not knowing is said in `limits`. Who knows is the provider, by its signed validation table; the order
-    repeats that word.
+    what destroys nothing but keys, the drive's or a layer's, or need do no more (a Format's user data erase),
+    is at most inconclusive (SP 800-88r2, 3.2.2); not knowing is said in `limits`. Who knows is the provider,
+    by its signed validation table; the order repeats that word.
 9.  Each encryption layer the order names has exactly one entry, and there is no other. A header found after
     everything, or a key that still opens one, is `not_erased`; one that nobody looked for is inconclusive. A
     layer that was not seen to be destroyed (acknowledged, every copy changed, flushed) is at most
@@ -86,7 +87,7 @@ Sources: DESIGN.md, "What is claimed"; FORMATS.md, "boot_trust and what it caps"
 from __future__ import annotations
 
 from certificate.assurance.claim import UNACCEPTED, may_release, strength, unaccepted, what_became, worst
-from certificate.assurance.judgement import judge, without_evidence
+from certificate.assurance.judgement import DESTROYS_A_KEY, judge, without_evidence
 from certificate.assurance.limits import (
     ATTACHED_LIMIT,
     CACHE_LIMIT,
@@ -116,6 +117,7 @@ __all__ = [
     "CELLS_LIMIT",
     "COMPLETION_LIMIT",
     "COPIES_LIMIT",
+    "DESTROYS_A_KEY",
     "ESCROW_LIMIT",
     "FIRMWARE_LIMIT",
     "FLASH_LIMIT",

@@ -13,8 +13,9 @@ from certificate.statements.order import Order
 from certificate.statements.outcome import Claim
 from certificate.statements.vocabulary import Escrow, Technique
 
-#: What destroys a key and leaves the data: a copy of that key opens it again.
-_DESTROYS_A_KEY: Final = CRYPTOGRAPHIC | {Technique.LUKS}
+#: What destroys a key and leaves the data, or may do so: a copy of that key opens it again. A drive may carry
+#: out a user data erase as a cryptographic one where all that it holds is encrypted (Base 2.0, 5.14, SES 1).
+DESTROYS_A_KEY: Final = CRYPTOGRAPHIC | {Technique.LUKS, Technique.NVME_FORMAT_USER_DATA}
 
 
 def judge(*, order: Order, evidence: Evidence, commitment: str) -> Claim:
@@ -50,7 +51,7 @@ def without_evidence(*, order: Order, commitment: str) -> Claim:
 
 
 def _of_technique(technique: Technique | None, order: Order) -> Iterator[Reason]:
-    if technique in _DESTROYS_A_KEY and order.escrow is Escrow.KNOWN:
+    if technique in DESTROYS_A_KEY and order.escrow is Escrow.KNOWN:
         yield Reason.ESCROW_KNOWN
     if technique is Technique.NVME_SANITIZE_BLOCK:
         yield Reason.BLOCK_ERASE_SHOWS_NO_KEY

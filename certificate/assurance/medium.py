@@ -43,8 +43,7 @@ def addressable(case: Case) -> Iterator[Reason]:
     is_none_left = case.entry.unallocated_capacity_bytes == 0
     if case.entry.medium.transport is Transport.NVME:
         is_none_left = is_none_left and case.word(UNALLOCATED_WORD, width_bytes=CAPACITY_WORD_BYTES) == 0
-        is_told = namespaces.total(case) in (0, case.entry.medium.capacity_bytes)
-        if not is_told or namespaces.may_be_unlisted(case):
+        if namespaces.total(case) is None or namespaces.may_be_unlisted(case):
             yield Reason.CAPACITY_UNACCOUNTED
     if not is_none_left:
         yield Reason.UNALLOCATED_NOT_REACHED

@@ -1,4 +1,4 @@
-"""Rules 4 and 7: whether one controller of the drive lists every namespace that the subsystem has."""
+"""Rules 4 and 7: whether what the drive lists is every namespace that the subsystem has."""
 
 from __future__ import annotations
 
@@ -16,20 +16,25 @@ OACS_NAMESPACE_MANAGEMENT: Final = 1 << 3
 
 
 def may_be_unlisted(case: Case) -> bool:
-    """Namespaces of another controller may exist that this one does not list, and nothing counts them.
+    """Namespaces may exist that are not listed: the drive counts more or less than it lists; or another
+    controller may have them, and nothing counts them.
 
     What TNVMCAP counts is what this controller reaches, and without namespace management there is no list of
-    all that are allocated.
+    all that are allocated. A total other than the medium's capacity, which the namespaces and the unallocated
+    capacity make, counts something that is not here.
     """
     if case.entry.medium.transport is not Transport.NVME:
         return False
+    counted = total(case)
+    if counted and counted != case.entry.medium.capacity_bytes:
+        return True
     sharing = case.word("CMIC", width_bytes=1)
     if sharing is not None and not sharing & CMIC_CONTROLLERS:
         return False
     highest = case.word("NN", width_bytes=4)
     is_managed = bool((case.word("OACS", width_bytes=2) or 0) & OACS_NAMESPACE_MANAGEMENT)
     are_all_listed = highest is not None and highest <= len(case.entry.namespaces)
-    return not total(case) or not (is_managed or are_all_listed)
+    return not counted or not (is_managed or are_all_listed)
 
 
 def total(case: Case) -> int | None:

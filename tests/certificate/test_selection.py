@@ -10,10 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from certificate.assurance import DESTROYS_A_KEY
 from certificate.errors import Code, Malformed, Refused
 from certificate.messages import CapabilityReport, DriveReport, NamespaceReport
-from certificate.selection import METHODS, capabilities, media_kind, obstacles, reaches, select
-from certificate.statements.vocabulary import MediaKind, Method, OverwritePattern, Technique
+from certificate.selection import KEYS_ONLY, METHODS, capabilities, media_kind, obstacles, reaches, select
+from certificate.statements.vocabulary import Escrow, MediaKind, Method, OverwritePattern, Technique
 
 CRYPTO = Technique.NVME_SANITIZE_CRYPTO
 BLOCK = Technique.NVME_SANITIZE_BLOCK
@@ -70,8 +71,10 @@ def two(words: Mapping[str, str], *formats: tuple[str, str], **changes: Any) -> 
     return drive({**words, **own}, **({"namespaces": (namespace(1), namespace(2))} | changes))
 
 
-def chosen(report: DriveReport, floor: Method = Method.CLEAR) -> tuple[Technique, ...]:
-    return select(capabilities(report), floor, overwrite=OverwritePattern.KEYSTREAM)
+def chosen(
+    report: DriveReport, floor: Method = Method.CLEAR, *, escrow: Escrow = Escrow.UNKNOWN
+) -> tuple[Technique, ...]:
+    return select(capabilities(report), floor, overwrite=OverwritePattern.KEYSTREAM, escrow=escrow)
 
 
 def refusal_of(report: DriveReport, floor: Method = Method.PURGE) -> Refused:
@@ -95,8 +98,9 @@ def test_nothing_below_the_floor_is_chosen() -> None:
 
 def test_the_overwrite_is_the_one_that_the_plan_says() -> None:
     able = capabilities(formatted(NOTHING))
-    assert select(able, Method.CLEAR, overwrite=OverwritePattern.ZERO) == (Technique.OVERWRITE_ZERO,)
-    assert select(able, Method.CLEAR, overwrite=OverwritePattern.KEYSTREAM) == (KEYSTREAM,)
+    patterns = {OverwritePattern.ZERO: Technique.OVERWRITE_ZERO, OverwritePattern.KEYSTREAM: KEYSTREAM}
+    for pattern, technique in patterns.items():
+        assert select(able, Method.CLEAR, overwrite=pattern, escrow=Escrow.UNKNOWN) == (technique,)
 
 
 def test_no_technique_reaches_destruction() -> None:
@@ -122,6 +126,29 @@ def test_a_refusal_says_what_stands_in_the_way_of_each_technique() -> None:
         "OACS 0000h offers no Format NVM; "
         "UNVMCAP 4096: an overwrite would leave it"
     )
+
+
+# --- copies of keys -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("escrow", [Escrow.NONE, Escrow.UNKNOWN])
+def test_copies_of_keys_that_nobody_knows_of_change_no_choice(escrow: Escrow) -> None:
+    assert chosen(formatted(ALL), escrow=escrow) == chosen(formatted(ALL))
+
+
+def test_where_copies_of_keys_are_known_nothing_is_chosen_that_may_only_destroy_a_key() -> None:
+    assert chosen(formatted(ALL), escrow=Escrow.KNOWN) == (BLOCK, DRIVE_OVERWRITE, KEYSTREAM)
+    assert chosen(formatted(ALL), Method.PURGE, escrow=Escrow.KNOWN) == (BLOCK, DRIVE_OVERWRITE)
+    assert chosen(formatted({**ALL, "SANICAP": "01000000"}), escrow=Escrow.KNOWN) == (KEYSTREAM,)
+
+
+def test_where_nothing_else_reaches_the_floor_the_keys_are_destroyed_nevertheless() -> None:
+    only = formatted({**ALL, "SANICAP": "01000000"})
+    assert chosen(only, Method.PURGE, escrow=Escrow.KNOWN) == (CRYPTO,)
+
+
+def test_what_selection_leaves_out_is_what_assurance_makes_inconclusive() -> None:
+    assert DESTROYS_A_KEY - {Technique.LUKS} == KEYS_ONLY
 
 
 # --- Sanitize -----------------------------------------------------------------------------------------------
@@ -379,7 +406,7 @@ def test_what_is_chosen_reaches_the_floor_and_is_offered_by_the_words(
     spaces = tuple(namespace(nsid, is_attached=each[0]) for nsid, each in enumerate(layout, start=1))
     report = drive(raw, namespaces=spaces, unallocated_capacity_bytes=unallocated, transport=transport)
     try:
-        techniques = select(capabilities(report), floor, overwrite=pattern)
+        techniques = select(capabilities(report), floor, overwrite=pattern, escrow=Escrow.UNKNOWN)
     except Refused:
         return
     assert techniques

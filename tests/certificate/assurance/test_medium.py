@@ -170,6 +170,19 @@ def test_a_sanitize_reaches_the_namespaces_of_every_controller_and_shows_it_of_t
     assert honest(technique).word("OACS", "0600").word("NN", "80000000").said == HONEST[technique]
 
 
+@pytest.mark.parametrize("technique", SANITIZES)
+@pytest.mark.parametrize("sharing", ["00", "02"])
+@pytest.mark.parametrize("factor", [0.5, 2])
+def test_a_total_other_than_what_is_listed_leaves_a_sanitize_the_drives_word(
+    honest: Honest, technique: str, sharing: str, factor: float
+) -> None:
+    case = honest(technique).word("CMIC", sharing)
+    total = int(case.evidence.media[0].medium.capacity_bytes * factor)
+    less = case.word("TNVMCAP", total.to_bytes(16, "little").hex())
+    assert less.said == ("erased", "purge", "device-reported")
+    assert "NAMESPACES_UNLISTED" in less.reasons
+
+
 @pytest.mark.parametrize("technique", [*FORMATS, *OVERWRITES])
 @pytest.mark.parametrize("attached", ["no", "not_observed"])
 def test_a_namespace_that_is_not_attached_is_reached_by_a_sanitize_only(

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from certificate import envelope
 from certificate.bundle import Bundle
+from certificate.departures import claim_of_open_exception
 from certificate.errors import Code, Refused
 from certificate.log import checkpoint as log_checkpoint
 from certificate.log.checkpoint import Checkpoint
@@ -587,6 +588,20 @@ def superseded(story: Story) -> Story:
 
 def test_an_erasure_that_was_followed_by_another_attempt_is_superseded(story: Story) -> None:
     refused(superseded(story), Code.SUPERSEDED, "tried again")
+
+
+def test_an_erasure_that_a_summary_keeps_over_a_later_attempt_is_superseded(story: Story) -> None:
+    """Whoever tried the medium again knows something of it that this outcome does not say."""
+    story.build()
+    own = story.envelopes["order"].payload_digest
+    refused(story.summed("order_digests", [own, "77" * 32]), Code.SUPERSEDED, "with the medium")
+
+
+def test_a_medium_in_doubt_beside_an_erased_one_is_a_caution(story: Story) -> None:
+    limits = {"limits": list(verified(story).claim.limits)}
+    in_doubt = in_summary(two_media(story), "inconclusive")
+    in_doubt.summed("claim", claim_of_open_exception().model_dump(mode="json") | limits)
+    assert any(each.startswith("1 of the host's media were not") for each in verified(in_doubt).cautions)
 
 
 def test_a_failure_that_was_followed_by_another_attempt_stays_one(story: Story) -> None:

@@ -1,6 +1,5 @@
 """Whether what answers hello is the agent that we started: each lie has its own code."""
 
-import dataclasses
 import hashlib
 import hmac
 from dataclasses import dataclass
@@ -50,7 +49,7 @@ class Boot:
             agent_version="0.1.0",
             proof=proof.hexdigest(),
         )
-        return dataclasses.replace(honest, **lies)
+        return honest.but(**lies)
 
 
 NONCE = b"n" * 32
@@ -187,5 +186,5 @@ def test_no_single_digit_of_an_answer_may_change(field: str, data: st.DataObject
     text = getattr(answer, field)
     place = data.draw(st.integers(0, len(text) - 1))
     digit = data.draw(st.sampled_from("0123456789abcdef").filter(lambda each: each != text[place]))
-    changed = dataclasses.replace(answer, **{field: text[:place] + digit + text[place + 1 :]})
+    changed = answer.but(**{field: text[:place] + digit + text[place + 1 :]})
     assert code_of(changed) in set(Code)

@@ -158,6 +158,11 @@ class Code(RefusalCode):
         "Nobody recorded this host's drives: two operators look at the inspection's list and accept it "
         "(expunge hosts drive accept), or the provider's own list is imported.",
     )
+    DRIVE_ON_TWO_HOSTS = (
+        "DRIVE_ON_TWO_HOSTS",
+        "Find out on the spot where the drive is; two operators take it off the other host's record "
+        "(expunge media out HOST SERIAL). Nothing is wiped until then.",
+    )
     DRIVES_REFUSED = (
         "DRIVES_REFUSED",
         "See each drive's own refusal; take it out and into custody (expunge media out HOST SERIAL), or "

@@ -350,6 +350,9 @@ class Facts:
     isolation: IsolationObservation | None
     boot: BootFacts | None
     inventory: InventoryFacts | None
+    #: One sentence a drive on record for this host that is on record for another host as well, departed from
+    #: neither.
+    drives_elsewhere: tuple[str, ...]
     hello: HelloObservation | None
     plan: PlanFacts | None
     #: The validation table that a dispatched order names is in force or kept: no other may judge it.

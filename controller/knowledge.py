@@ -55,7 +55,7 @@ from controller.people import acceptance as validation
 from controller.people import counting
 from controller.people.acceptance import Acceptance
 from controller.people.roster import roster
-from controller.plan import compare, differences
+from controller.plan import compare, differences, on_record_too
 from controller.program import Program
 from controller.spool import HintEvent
 from controller.states import State
@@ -126,6 +126,7 @@ def facts_of(
         isolation=_isolation(tx, case),
         boot=_boot(case),
         inventory=_inventory(tx, case, rule),
+        drives_elsewhere=_drives_elsewhere(tx, case),
         hello=_hello(tx, case),
         plan=_plan(program, case),
         is_table_kept=_table(program, case) is not None,
@@ -288,6 +289,16 @@ def _inventory(tx: Connection, case: Case, rule: DataClassRule | None) -> Invent
             case.known,
             left=frozenset(departures.serials_left_since(tx, case.host.id, since=case.host.registered_at)),
         ),
+    )
+
+
+def _drives_elsewhere(tx: Connection, case: Case) -> tuple[str, ...]:
+    """Of the plan's drives, because a plan of other drives than those on record does not stand."""
+    return tuple(
+        on_record_too(drive, other.host)
+        for drive in case.known.drives
+        for other in hosts.present_of_serial(tx, drive.serial)
+        if other.host != case.host.id
     )
 
 

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from certificate import selection
 from certificate.commitment import host_commitment, host_fact_commitment, medium_commitment
 from certificate.errors import Refused
-from certificate.identifiers import DeprovisionId
+from certificate.identifiers import DeprovisionId, HostId
 from certificate.messages import DriveReport, InventoryAnswer
 from certificate.statements.medium import MIN_HOST_FACTS, Host, HostFact
 from certificate.statements.plan import Plan, PlannedLayer, PlannedMedium
@@ -121,6 +121,11 @@ def differences(
         elif drive.refused is not None:
             said.append(f"{words} is refused: {drive.refused}")
     return tuple(said)
+
+
+def on_record_too(drive: KnownDrive, other: HostId) -> str:
+    """What is said of a drive that another host has on record as well."""
+    return f"{_drive_words(drive)} is on record in {other}, too"
 
 
 def _drive_words(drive: KnownDrive) -> str:

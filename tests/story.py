@@ -173,6 +173,7 @@ class Story:
             if is_booted
             else None,
             inventory=self.inventory() if is_booted else None,
+            drives_elsewhere=(),
             hello=self.hello() if state is State.APPROVED else None,
             plan=f.PlanFacts(digest=self.PLAN, boot_id=self.BOOT, media=(self.MEDIUM,))
             if is_past[State.PLANNED]

@@ -92,7 +92,8 @@ class Desk:
         return stored is not None
 
     def add_host(self, new: NewHost) -> HostLine:
-        """A host with its facts and declared drives. Raises Refused: ALREADY_STORED, DRIVE_LEFT_BEFORE."""
+        """A host with its facts and declared drives. Raises Refused: ALREADY_STORED, DRIVE_LEFT_BEFORE,
+        DRIVE_ON_TWO_HOSTS."""
         now = self.clock()
         host_id = HostId.from_random(self.randomness(16))
         with self.store.transaction() as tx:

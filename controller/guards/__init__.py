@@ -48,6 +48,7 @@ from controller.guards.lists import (
 )
 from controller.guards.machine import (
     BootIsProven,
+    DrivesAreOfNoOtherHost,
     DrivesAreTheExpectedOnes,
     HostIsIsolated,
     IdentityAgrees,
@@ -79,6 +80,7 @@ __all__ = [
     "ClockIsTrusted",
     "CustomerNeverCameBack",
     "DispositionAllowsIt",
+    "DrivesAreOfNoOtherHost",
     "DrivesAreTheExpectedOnes",
     "EveryTenancyEnded",
     "Guard",

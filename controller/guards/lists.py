@@ -22,6 +22,7 @@ from controller.guards.guard import Guard
 from controller.guards.leave import NotCalledBack, NotFrozen, NotHeld, StoreIsCurrent
 from controller.guards.machine import (
     BootIsProven,
+    DrivesAreOfNoOtherHost,
     DrivesAreTheExpectedOnes,
     HostIsIsolated,
     IdentityAgrees,
@@ -48,6 +49,7 @@ _IS_IT_THE_MACHINE: tuple[Guard, ...] = (
     InventoryIsOfThisBoot(),
     IdentityAgrees(),
     DrivesAreTheExpectedOnes(),
+    DrivesAreOfNoOtherHost(),
 )
 
 _IS_IT_APPROVED: tuple[Guard, ...] = (PlanIsOfThisBoot(), ApprovalsSuffice(), WithinLimits())

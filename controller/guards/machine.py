@@ -1,7 +1,7 @@
 """Is it the machine: out of the tenant's reach, proven, identified, with exactly the drives on record.
 
 Rules this module holds: three-valued facts are compared with `is`, and what was not observed refuses; what
-another boot said of the host says nothing of this one.
+another boot said of the host says nothing of this one; a drive that two hosts have on record is nobody's.
 """
 
 from __future__ import annotations
@@ -67,6 +67,18 @@ class IdentityAgrees:
             raise Refused(
                 Code.IDENTITY_CONTRADICTED, f"{seen.contradicting_host_facts} host facts name another host"
             )
+
+
+class DrivesAreOfNoOtherHost:
+    """Refuses while a drive of the host stands on another host's record as well: either may be where it is,
+    and the other's customer may be there still.
+    """
+
+    questions: ClassVar[tuple[Question, ...]] = ()
+
+    def check(self, facts: Facts, now: datetime) -> None:
+        if facts.drives_elsewhere:
+            raise Refused(Code.DRIVE_ON_TWO_HOSTS, "; ".join(facts.drives_elsewhere))
 
 
 class DrivesAreTheExpectedOnes:

@@ -77,6 +77,11 @@ def _identity(tx: Connection, host: Host) -> Iterator[Gap]:
 def _drives(tx: Connection, host: Host) -> Iterator[Gap]:
     if not hosts.drives_of(tx, host.id):
         yield Gap(code=Code.DRIVES_UNKNOWN, reason="no drive is on record")
+    for drive in hosts.drives_of(tx, host.id):
+        claims = len(hosts.present_of_serial(tx, drive.serial))
+        if claims > 1:
+            reason = f"{drive.serial} is on record for {claims} hosts"
+            yield Gap(code=Code.DRIVE_ON_TWO_HOSTS, reason=reason)
 
 
 def _sight(tx: Connection, host: Host) -> Iterator[Gap]:

@@ -12,7 +12,8 @@ Rules:
   (HOST_IS_HELD): holds and caps go by where and whose it is.
 - A fact that a trusted boot contradicts is refused (FACT_CONTRADICTED); a drive on record is not described
   anew; a disposition that two operators declared is not undone by a file.
-- One refused row refuses the whole file. New drives are `declared`.
+- A file puts no serial on record in two hosts. One refused row refuses the whole file. New drives are
+  `declared`.
 """
 
 from __future__ import annotations
@@ -75,7 +76,7 @@ class Difference:
     unchanged: tuple[str, ...]
     #: Asset tags on record that the file does not name; they stay.
     not_in_file: tuple[str, ...]
-    #: Of drives that would come back onto the record (`returning`), one sentence each.
+    #: Of drives that come back onto the record or are on another host's (`returning`), one sentence each.
     warnings: tuple[str, ...]
 
     @property
@@ -117,6 +118,7 @@ def difference(tx: Connection, program: Program, file: HostFile) -> Difference:
             changed.append(HostChange(host=host.id, row=row, changes=changes))
         else:
             unchanged.append(row.asset_tag)
+    problems += _joining_twice(added, changed)
     refuse(problems)
     return Difference(
         file_digest=file.digest,
@@ -124,7 +126,7 @@ def difference(tx: Connection, program: Program, file: HostFile) -> Difference:
         changed=tuple(changed),
         unchanged=tuple(unchanged),
         not_in_file=tuple(sorted(on_record)),
-        warnings=returning.warnings(tx, _joining(added, changed)),
+        warnings=returning.warnings(tx, {serial for _, serial in _joining(added, changed)}),
     )
 
 
@@ -151,11 +153,22 @@ def apply(tx: Connection, program: Program, file: HostFile, *, digest: str) -> D
     return found
 
 
-def _joining(added: list[HostRow], changed: list[HostChange]) -> frozenset[str]:
-    """Serials that the file puts on record."""
-    of_new = {drive.serial for row in added for drive in row.drives}
-    fields = {each.field for change in changed for each in change.changes}
-    return frozenset(of_new | {name.removeprefix("drive.") for name in fields if name.startswith("drive.")})
+def _joining(added: list[HostRow], changed: list[HostChange]) -> Iterator[tuple[HostRow, str]]:
+    """Each serial that the file puts on record, with the row that does."""
+    for row in added:
+        yield from ((row, drive.serial) for drive in row.drives)
+    for change in changed:
+        names = (each.field for each in change.changes if each.field.startswith("drive."))
+        yield from ((change.row, name.removeprefix("drive.")) for name in names)
+
+
+def _joining_twice(added: list[HostRow], changed: list[HostChange]) -> Iterator[Problem]:
+    first: dict[str, HostRow] = {}
+    for row, serial in _joining(added, changed):
+        other = first.setdefault(serial, row)
+        if other is not row:
+            what = f"{serial!r} is given to {other.asset_tag} as well: a drive is in one host"
+            yield _problem(row, "drives", Code.IMPORT_INVALID, what)
 
 
 # --- what differs -------------------------------------------------------------------------------------------

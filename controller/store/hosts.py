@@ -95,7 +95,7 @@ drive = Table(
     METADATA,
     Column("id", IdentifierType(DriveId), primary_key=True),
     Column("host", IdentifierType(HostId), ForeignKey(host.c.id), nullable=False),
-    Column("serial", String(200), nullable=False),
+    Column("serial", String(200), nullable=False, index=True),
     Column("salt", LargeBinary(32), nullable=False),
     digest_column("commitment", unique=True),
     Column("basis", one_of(DriveBasis, "basis"), nullable=False),
@@ -304,6 +304,14 @@ def hosts_with_fact(tx: Connection, fact: HostFact) -> tuple[HostId, ...]:
 def drives_of(tx: Connection, host_id: HostId) -> tuple[Drive, ...]:
     """Every drive that is on record as being in the host, by commitment."""
     query = select(drive).where(drive.c.host == host_id, _IS_IN_THE_HOST).order_by(drive.c.commitment)
+    return tuple(Drive(**row._mapping) for row in tx.execute(query))
+
+
+def present_of_serial(tx: Connection, serial: str) -> tuple[Drive, ...]:
+    """Every drive of this serial that is on record as being in a host, by host: with two, one record is
+    wrong. As the record has it, character for character.
+    """
+    query = select(drive).where(drive.c.serial == serial, _IS_IN_THE_HOST).order_by(drive.c.host)
     return tuple(Drive(**row._mapping) for row in tx.execute(query))
 
 

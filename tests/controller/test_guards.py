@@ -312,6 +312,12 @@ CASES = (
         spoil=inventory(unexpected_drives=1),
     ),
     Case(
+        name="a drive that another host has on record, too",
+        guard=guards.DrivesAreOfNoOtherHost,
+        code="DRIVE_ON_TWO_HOSTS",
+        spoil=lambda story, facts: replace(facts, drives_elsewhere=("a drive is on record in another",)),
+    ),
+    Case(
         name="no drive on record",
         guard=guards.DrivesAreTheExpectedOnes,
         code="DRIVES_UNKNOWN",

@@ -8,6 +8,7 @@ import itertools
 import json
 import secrets
 import sqlite3
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -276,6 +277,69 @@ def test_hazard_18_storage_that_nobody_expects_in_the_host_refuses_the_whole_wip
     code = Code.DRIVES_UNKNOWN if change == "none on record" else Code.DRIVES_DIFFER
     assert code.value in (world.deprovision.wait_reason or "")
     assert not was_told_to_erase(world)
+    assert world.drive_text_count() == text > 0
+
+
+def rents_a_neighbour(world: Any, serial: str) -> HostId:
+    """Another host, whose customer stays, and which has this serial on record as well."""
+    write(
+        world,
+        "INSERT INTO contract VALUES ('sub-2', 'active', '{now}')",
+        "INSERT INTO placement VALUES ('host-2', 'sub-2', '{now}', NULL)",
+    )
+    with world.program.store.transaction() as tx:
+        (host,) = hosts.all_hosts(tx)
+        other = replace(host, id=HostId.from_random(secrets.token_bytes(16)), asset_tag="host-2")
+        hosts.register(tx, other, facts=(), now=world.now())
+        _record(tx, other.id, serial, world)
+    return other.id
+
+
+def end_one_of_both(world: Any) -> None:
+    """The source is of both hosts; only the first one's customer leaves."""
+    write(world, "UPDATE contract SET status = 'ended', updated = '{now}' WHERE number = 'sub-1'")
+    hint(world, HintEvent.ENDED)
+
+
+def test_hazard_18_a_drive_that_a_rented_neighbour_has_on_record_is_not_wiped(world: Any) -> None:
+    """Which of the two records is wrong, nobody knows: the drive may be the neighbour's."""
+    other = rents_a_neighbour(world, "SABOTAGE1")
+    text = world.drive_text_count()
+    end_one_of_both(world)
+    live_on(world)
+    assert world.state is State.STAGED
+    reason = world.deprovision.wait_reason or ""
+    assert Code.DRIVE_ON_TWO_HOSTS.value in reason
+    assert other in reason
+    assert "SABOTAGE1" not in reason
+    assert not was_told_to_erase(world)
+    assert world.drive_text_count() == text > 0
+    with world.program.store.transaction() as tx:
+        (drive,) = hosts.drives_of(tx, other)
+        hosts.drive_leaves(tx, drive.id, now=world.now())
+    world.run(until=lambda world: world.state is State.RELEASED)
+    assert world.state is State.RELEASED, "it was that record alone"
+
+
+@pytest.mark.parametrize("step", ["dispatch", "acknowledgement"])
+def test_hazard_18_a_neighbours_record_that_comes_up_late_still_holds_the_wipe_back(
+    world: Any, step: str
+) -> None:
+    text = world.drive_text_count()
+
+    def is_recorded(line: Any = None) -> None:
+        if not recorded:
+            recorded.append(rents_a_neighbour(world, "SABOTAGE1"))
+
+    recorded: list[HostId] = []
+    world.end_subscription()
+    if step == "acknowledgement":
+        world.on_journal_line = is_recorded
+    else:
+        world.run(until=lambda world: world.state is State.INTENDED)
+        is_recorded()
+    live_on(world)
+    assert recorded
     assert world.drive_text_count() == text > 0
 
 

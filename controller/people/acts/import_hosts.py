@@ -2,9 +2,10 @@
 
 Rules: one operator where the file only adds hosts, two where anything of a known host changes, because the
 record says which machine is the right one (a row that slipped by one line names the neighbour's serials); two
-as well where a drive comes back that left a host and may still hold data, and both are warned of it;
-what is signed names the file and the whole difference by digest, whatever part of it is shown here; it is
-made again in the transaction that applies it. A file that changes nothing is not signed.
+as well where a drive comes back that left a host and may still hold data, or is on record in another host,
+and both are warned of it; what is signed names the file and the whole difference by digest, whatever part of
+it is shown here; it is made again in the transaction that applies it. A file that changes nothing is not
+signed.
 """
 
 from __future__ import annotations
@@ -82,7 +83,7 @@ def _facts(found: Difference) -> dict[str, Any]:
 def _words(found: Difference) -> str:
     """What both type; nothing where hosts are only added."""
     if found.warnings:
-        return f"{len(found.changed)} changed, {len(found.warnings)} left before"
+        return f"{len(found.changed)} changed, {len(found.warnings)} warnings"
     return f"{len(found.changed)} changed" if found.changed else ""
 
 

@@ -82,6 +82,7 @@ class RemoveDrive:
             consequences=(
                 f"{old.serial} is no longer expected in {tag}; it stands in the register of media.",
                 "Nothing here erases it. While a tenancy's data may be on it, it is an open exception.",
+                *returning.warnings_of_leaving(tx, old),
                 *returning.warnings(tx, joining),
             ),
             people_needed=TWO_PEOPLE,

@@ -20,6 +20,7 @@ from controller.guards import (
     ClockIsTrusted,
     CustomerNeverCameBack,
     DispositionAllowsIt,
+    DrivesAreOfNoOtherHost,
     DrivesAreTheExpectedOnes,
     EveryTenancyEnded,
     HostIsIsolated,
@@ -52,7 +53,13 @@ THE_CUSTOMER_LEFT = {
     NoOtherTenancyTouchesTheHost,
     NoOrderElsewhere,
 }
-IT_IS_THE_MACHINE = {BootIsProven, InventoryIsOfThisBoot, IdentityAgrees, DrivesAreTheExpectedOnes}
+IT_IS_THE_MACHINE = {
+    BootIsProven,
+    InventoryIsOfThisBoot,
+    IdentityAgrees,
+    DrivesAreTheExpectedOnes,
+    DrivesAreOfNoOtherHost,
+}
 IT_IS_APPROVED = {PlanIsOfThisBoot, ApprovalsSuffice, WithinLimits}
 BEFORE_THE_TENANT_IS_CUT_OFF = MAY_WE | THE_CUSTOMER_LEFT | {NoticesSettled}
 ALL = BEFORE_THE_TENANT_IS_CUT_OFF | IT_IS_THE_MACHINE | IT_IS_APPROVED | {HostIsIsolated}

@@ -247,6 +247,7 @@ SELDOM: tuple[Act, ...] = (
     named("a_breaker_trips_or_is_reset", toggled("is_intake_open")),
     named("a_limit_is_reached_or_passes", toggled("is_limit_reached")),
     named("an_order_elsewhere_lives_or_ends", toggled("has_order_elsewhere")),
+    named("another_host_has_the_drive_on_record_or_not", toggled("is_drive_elsewhere")),
     *COMMANDS,
     passing(61),
     passing(901),

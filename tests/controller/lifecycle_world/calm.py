@@ -18,6 +18,7 @@ def calm(world: World) -> None:
     """Everybody left, everything answers, and what was stored lies in the past."""
     here, source = world.stored, world.source
     here.is_held = here.is_frozen = here.is_limit_reached = here.has_order_elsewhere = source.is_down = False
+    here.is_drive_elsewhere = False
     here.is_intake_open = True
     here.command = None
     source.elsewhere.clear()

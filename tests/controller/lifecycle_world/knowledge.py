@@ -73,6 +73,7 @@ def facts_of(world: World) -> Facts:
         ),
         boot=_boot(here),
         inventory=_inventory(here),
+        drives_elsewhere=("on record in another",) if here.is_drive_elsewhere else (),
         hello=_observed(here, HelloObservation, Question.ORDER_HELLO, boot_id=None),
         plan=here.plan,
         is_table_kept=True,

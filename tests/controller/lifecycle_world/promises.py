@@ -128,6 +128,7 @@ def nobody_said_stop(world: World) -> None:
     assert not here.is_frozen
     assert here.is_intake_open
     assert not here.has_order_elsewhere
+    assert not here.is_drive_elsewhere
     assert here.are_notices_settled
     assert here.command is None or here.command.exit is not Exit.RESTORE
 

@@ -115,6 +115,7 @@ class Stored:
     is_intake_open: bool = True
     is_limit_reached: bool = False
     has_order_elsewhere: bool = False
+    is_drive_elsewhere: bool = False
     command: CommandFacts | None = None
 
     def forget_attempt(self) -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import secrets
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from sqlalchemy import update
 
-from certificate.identifiers import DriveId
+from certificate.identifiers import DriveId, HostId
 from certificate.statements import Summary
 from certificate.statements import statement as statements
 from certificate.statements.vocabulary import WhatBecame
@@ -237,6 +238,17 @@ def test_an_open_exception_that_an_inspection_finds_is_accepted_with_a_warning(i
     live_on(inspected)
     shown = inspected.people.show("drives", HOST).matter
     assert any("WARNING: SABOTAGE1 left host-1" in each for each in shown.consequences)
+    assert shown.people_needed == 2
+
+
+def test_a_drive_of_another_host_that_an_inspection_finds_is_accepted_with_a_warning(inspected: Any) -> None:
+    with inspected.program.store.transaction() as tx:
+        (host,) = hosts.all_hosts(tx)
+        other = replace(host, id=HostId.from_random(secrets.token_bytes(16)), asset_tag="host-2")
+        hosts.register(tx, other, facts=(), now=inspected.world.now())
+        record(tx, other.id, "SABOTAGE1", inspected)
+    shown = inspected.people.show("drives", HOST).matter
+    assert any("WARNING: SABOTAGE1 is on record in host-2" in each for each in shown.consequences)
     assert shown.people_needed == 2
 
 

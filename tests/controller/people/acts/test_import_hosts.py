@@ -98,7 +98,7 @@ def test_a_drive_that_left_as_an_open_exception_enters_no_record_by_one_signatur
     asked = about(crew, HEAD + row)
     shown = crew.people.show("import", asked).matter
     assert shown.people_needed == 2
-    assert shown.words.endswith("1 left before")
+    assert shown.words.endswith("1 warnings")
     (warning,) = (each for each in shown.consequences if each.startswith("WARNING"))
     assert "SABOTAGE1 left host-1" in warning
     assert "a customer's data may be on it" in warning

@@ -227,7 +227,9 @@ def _require_as_planned(order: Order, medium: AdmittedMedium, drive: DriveReport
     if changed := [what for what, holds in is_as_planned.items() if not holds]:
         raise Refused(Code.DRIVE_CHANGED, f"{name}: {', '.join(changed)} not as planned")
     capabilities = selection.capabilities(drive)
-    techniques = selection.select(capabilities, order.plan.floor, overwrite=order.plan.overwrite)
+    techniques = selection.select(
+        capabilities, order.plan.floor, overwrite=order.plan.overwrite, escrow=order.escrow
+    )
     if techniques != planned.techniques or selection.media_kind(capabilities) is not planned.kind:
         chosen = ", ".join(technique.value for technique in techniques)
         raise Refused(CertificateCode.SELECTION_DIFFERS, f"{name}: this drive now gives {chosen}")

@@ -309,7 +309,8 @@ def _without_technique(line: InventoryAnswer, rule: DataClassRule | None) -> tup
     codes = []
     for drive in line.drives:
         try:
-            selection.select(selection.capabilities(drive), rule.floor, overwrite=rule.overwrite)
+            able = selection.capabilities(drive)
+            selection.select(able, rule.floor, overwrite=rule.overwrite, escrow=rule.escrow)
         except Refused as refusal:
             codes.append(refusal.code.value)
     return tuple(codes)

@@ -195,7 +195,9 @@ def _planned(drive: KnownDrive, report: DriveReport, rule: DataClassRule) -> Pla
             kind=selection.media_kind(capabilities),
             capacity_bytes=report.capacity_bytes,
             firmware=_word(report),
-            techniques=selection.select(capabilities, rule.floor, overwrite=rule.overwrite),
+            techniques=selection.select(
+                capabilities, rule.floor, overwrite=rule.overwrite, escrow=rule.escrow
+            ),
             layers=tuple(
                 PlannedLayer(kind=LayerKind(each.kind), nsid=each.nsid, offset_bytes=each.offset_bytes)
                 for each in report.layers

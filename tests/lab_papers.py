@@ -35,7 +35,7 @@ from certificate.statements import (
     make,
     subject,
 )
-from certificate.statements.vocabulary import Method, OverwritePattern, ResidueName
+from certificate.statements.vocabulary import Escrow, Method, OverwritePattern, ResidueName
 from certificate.trust import TrustRoot
 
 DOMAIN = "hoster.example"
@@ -169,7 +169,10 @@ class Papers:
         """One medium of the plan, as a controller computes it."""
         capabilities = selection.capabilities(drive)
         techniques = selection.select(
-            capabilities, Method(self.floor), overwrite=OverwritePattern(self.overwrite)
+            capabilities,
+            Method(self.floor),
+            overwrite=OverwritePattern(self.overwrite),
+            escrow=Escrow.UNKNOWN,
         )
         return {
             "commitment": self.commitment(drive.serial),

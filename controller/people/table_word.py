@@ -2,8 +2,9 @@
 
 Rules: the result is judged by the table that its order names; whether a person may still accept it, the table
 in force says as well. What that one rejects, and what misses the floor that it asks for this class of data,
-nobody accepts. Shown is always which rule says so.
-Source: NIST SP 800-88r2, 4.5.2; decisions/0009.
+nobody accepts; nor, where it says by now that copies of keys are kept elsewhere, what may have destroyed no
+more than a key. Shown is always which rule says so.
+Source: NIST SP 800-88r2, 3.2.2 and 4.5.2; decisions/0009 and 0013.
 """
 
 from __future__ import annotations
@@ -11,12 +12,20 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from certificate.assurance import DESTROYS_A_KEY
 from certificate.errors import Refused
 from certificate.selection import METHODS
 from certificate.statements import Plan
 from certificate.statements.statement import read_model
 from certificate.statements.validation import ValidationTable
-from certificate.statements.vocabulary import Grade, MediaKind, Method, Technique, ValidationDecision
+from certificate.statements.vocabulary import (
+    Escrow,
+    Grade,
+    MediaKind,
+    Method,
+    Technique,
+    ValidationDecision,
+)
 from controller.errors import Code
 from controller.store.evidence import Verdict
 from controller.store.plans import StoredPlan
@@ -71,6 +80,11 @@ def _word(
     rule = table.rule(data_class)
     if rule is not None and _is_below(METHODS[technique], rule.floor):
         because = f"it asks {rule.floor.value} of the class {data_class}; {technique.value} misses that"
+        return TableWord(decision=ValidationDecision.REJECT, because=because)
+    if rule is not None and rule.escrow is Escrow.KNOWN and technique in DESTROYS_A_KEY:
+        because = (
+            f"copies of keys of the class {data_class} are known, and {technique.value} may leave the data"
+        )
         return TableWord(decision=ValidationDecision.REJECT, because=because)
     row = table.row(data_class=data_class, media=media, technique=technique, grade=grade)
     if row is None:

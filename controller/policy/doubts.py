@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from certificate.assurance import DESTROYS_A_KEY
 from certificate.policy import Policy
 from certificate.selection import METHODS, OVERWRITES
 from certificate.statements.validation import DataClassRule, ValidationRow
@@ -24,8 +25,6 @@ from controller.policy.draft import Draft, case_words
 
 _MARKERS = frozenset({Grade.MARKER_PROVEN})
 _REPORTED = frozenset({Grade.DEVICE_REPORTED})
-#: What leaves the data and destroys its key.
-_KEYS_ONLY = frozenset({Technique.NVME_SANITIZE_CRYPTO, Technique.NVME_FORMAT_CRYPTO})
 #: What evidence of this release can show of each technique (`certificate.assurance`).
 GRADES: dict[Technique, frozenset[Grade]] = {
     Technique.NVME_SANITIZE_CRYPTO: _MARKERS | _REPORTED,
@@ -84,7 +83,7 @@ def why_never(row: ValidationRow, rule: DataClassRule) -> str | None:
         return f"a plain medium has no {technique.value}"
     if technique is Technique.NVME_SANITIZE_CRYPTO and row.media is not MediaKind.SELF_ENCRYPTING_NVME:
         return "a drive with a cryptographic sanitize is self_encrypting_nvme"
-    if technique in _KEYS_ONLY and rule.escrow is Escrow.KNOWN:
+    if technique in DESTROYS_A_KEY and rule.escrow is Escrow.KNOWN:
         return "the class says that copies of keys are kept, so that destroying a key is inconclusive"
     if _is_below(METHODS[technique], rule.floor):
         return f"it reaches {METHODS[technique].value}, and the class asks {rule.floor.value}"

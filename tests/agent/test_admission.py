@@ -17,6 +17,7 @@ from agent.run_directory import BootRecord, FenceRecord
 from certificate.commitment import host_commitment
 from certificate.errors import Refused
 from certificate.messages import CapabilityReport, HostFactReport, LayerReport, SaltedMedium
+from certificate.selection import KEYS_ONLY
 from certificate.statements import Order, Seen
 from certificate.statements.vocabulary import Technique
 
@@ -206,6 +207,18 @@ def test_techniques_in_another_order_than_the_drives_own_are_refused(lab: Any, m
     for medium in media:
         medium["techniques"].reverse()
     assert code_of(lab.order(plan=lab.plan(lab.inventory(), media=media)), machine) == "SELECTION_DIFFERS"
+
+
+def test_a_cryptographic_erase_is_refused_where_the_order_says_that_copies_of_keys_are_kept(
+    lab: Any, machine: Machine
+) -> None:
+    """The provider's own selection would have left it out; an agent obeys no other."""
+    lab_plan = lab.plan(lab.inventory())
+    assert code_of(lab.order(plan=lab_plan, escrow="known"), machine) == "SELECTION_DIFFERS"
+    media = lab_plan.model_dump(mode="json", by_alias=True)["media"]
+    for medium in media:
+        medium["techniques"] = [each for each in medium["techniques"] if each not in KEYS_ONLY]
+    admission.admit(lab.order(plan=lab.plan(lab.inventory(), media=media), escrow="known"), machine)
 
 
 def test_a_host_that_is_not_the_plans_is_refused(lab: Any, machine: Machine) -> None:

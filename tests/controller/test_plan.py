@@ -202,6 +202,21 @@ def test_the_floor_is_that_of_the_signed_rule(documents: ModuleType, floor: Meth
     assert plan.floor is floor
 
 
+def test_where_copies_of_keys_are_known_no_erase_is_planned_that_may_only_destroy_keys(
+    documents: ModuleType,
+) -> None:
+    rule = documents.build_table().model_dump(mode="json")["rules"][0]
+    planned = {}
+    for escrow in ("unknown", "known"):
+        plan = plan_of(
+            documents.build_table(rules=[rule | {"escrow": escrow}]), known("S1"), inventory(drive("S1"))
+        )
+        (planned[escrow],) = (medium.techniques for medium in plan.media)
+    crypto, *rest = planned["unknown"]
+    assert crypto is Technique.NVME_SANITIZE_CRYPTO
+    assert planned["known"] == tuple(rest) != ()
+
+
 def test_every_place_that_may_hold_data_is_named(table: ValidationTable) -> None:
     plan = plan_of(table, known("S1"), inventory(drive("S1")))
     assert sorted(plan.residue) == sorted(ResidueName)

@@ -21,6 +21,7 @@ from certificate.messages import DriveReport, HostFactReport, InventoryAnswer, r
 from certificate.statements.vocabulary import (
     Attachment,
     DeviceClass,
+    Escrow,
     Method,
     OverwritePattern,
     StackedKind,
@@ -100,7 +101,9 @@ def test_selection_understands_the_words(images: Path, make_drive: Make) -> None
     make_drive("a")
     capabilities = selection.capabilities(only_drive(images))
     assert (
-        selection.select(capabilities, Method.PURGE, overwrite=OverwritePattern.KEYSTREAM)[0]
+        selection.select(
+            capabilities, Method.PURGE, overwrite=OverwritePattern.KEYSTREAM, escrow=Escrow.UNKNOWN
+        )[0]
         is Technique.NVME_SANITIZE_CRYPTO
     )
 
@@ -195,7 +198,12 @@ def test_storage_nobody_opened_says_so_and_gets_no_technique() -> None:
     (drive,) = inventory.take(storage, boot_id=BOOT, host_facts=NamedHost()).drives
     assert drive.device_class == DeviceClass.NOT_OPENED.value
     with pytest.raises(Refused):
-        selection.select(selection.capabilities(drive), Method.CLEAR, overwrite=OverwritePattern.KEYSTREAM)
+        selection.select(
+            selection.capabilities(drive),
+            Method.CLEAR,
+            overwrite=OverwritePattern.KEYSTREAM,
+            escrow=Escrow.UNKNOWN,
+        )
 
 
 # --- plain drives and images --------------------------------------------------------------------------------
@@ -237,7 +245,10 @@ def test_an_image_is_reported_with_one_namespace_over_all_of_it(images: Path) ->
 def test_selection_understands_an_image(images: Path) -> None:
     image(images, "a")
     chosen = selection.select(
-        selection.capabilities(only_drive(images)), Method.CLEAR, overwrite=OverwritePattern.ZERO
+        selection.capabilities(only_drive(images)),
+        Method.CLEAR,
+        overwrite=OverwritePattern.ZERO,
+        escrow=Escrow.UNKNOWN,
     )
     assert chosen == (Technique.OVERWRITE_ZERO,)
 

@@ -62,6 +62,31 @@ def test_what_misses_the_floor_that_the_class_has_now_is_rejected_whatever_a_row
     assert cleared.decision is ValidationDecision.ACCEPT
 
 
+@pytest.mark.parametrize(
+    "technique", ["nvme_sanitize_crypto", "nvme_format_crypto", "nvme_format_user_data"], ids=str
+)
+def test_what_may_have_destroyed_only_keys_is_rejected_where_copies_are_known_by_now(
+    documents: ModuleType, technique: str
+) -> None:
+    sample = documents.build_table().model_dump(mode="json")
+    rows = [sample["rows"][0] | {"technique": technique}]
+    rule = sample["rules"][0] | {"floor": "clear"}
+    said = word_of(documents, technique, rules=[rule | {"escrow": "known"}], rows=rows)
+    assert said.decision is ValidationDecision.REJECT
+    assert "copies of keys" in said.because
+    for escrow in ("none", "unknown"):
+        other = word_of(documents, technique, rules=[rule | {"escrow": escrow}], rows=rows)
+        assert other.decision is ValidationDecision.ACCEPT
+
+
+def test_what_overwrites_is_not_rejected_where_copies_of_keys_are_known(documents: ModuleType) -> None:
+    sample = documents.build_table().model_dump(mode="json")
+    rows = [sample["rows"][0] | {"technique": "nvme_sanitize_overwrite"}]
+    rule = sample["rules"][0] | {"escrow": "known"}
+    said = word_of(documents, "nvme_sanitize_overwrite", rules=[rule], rows=rows)
+    assert said.decision is ValidationDecision.ACCEPT
+
+
 @pytest.mark.parametrize("decision", ValidationDecision)
 def test_only_what_the_table_rejects_is_refused(decision: ValidationDecision) -> None:
     words = {"ab" * 32: TableWord(decision=decision, because="of a row")}

@@ -86,9 +86,10 @@ def test_the_pattern_that_a_class_does_not_write_is_never_a_result() -> None:
     assert found([CLEAR | {"overwrite": "zero"}], [ROW, plain], minimum_method="clear") == ()
 
 
-@pytest.mark.parametrize("technique", ["nvme_sanitize_crypto", "nvme_format_crypto"])
+@pytest.mark.parametrize("technique", ["nvme_sanitize_crypto", "nvme_format_crypto", "nvme_format_user_data"])
 def test_a_class_whose_keys_are_kept_elsewhere_never_accepts_a_cryptographic_erase(technique: str) -> None:
-    row = ROW | {"technique": technique}
+    grade = "device-reported" if technique == "nvme_format_user_data" else ROW["grade"]
+    row = ROW | {"technique": technique, "grade": grade}
     assert not any("copies of keys" in doubt for doubt in found([CLEAR], [row], minimum_method="clear"))
     (doubt,) = found([CLEAR | {"escrow": "known"}], [row], minimum_method="clear")
     assert "copies of keys are kept" in doubt

@@ -15,6 +15,7 @@ from certificate.statements import Decision, Outcome
 from certificate.statements import statement as statements
 from certificate.statements.people import DecisionKind
 from certificate.statements.validation import ValidationRow
+from certificate.statements.vocabulary import Escrow
 from certificate.verify import Verified, verify
 from controller.api import attention
 from controller.api.stories import story
@@ -165,6 +166,15 @@ def test_the_matter_says_what_the_table_in_force_says_and_by_which_row(escalated
     facts = escalated.people.show("validate", ABOUT).matter.facts
     assert facts["table_in_force"] == f"version 2, {escalated.world.documents.table_digest}"
     assert facts["media"][0]["table_says"] == "escalate", "the order's own table stays its judge"
+
+
+def test_once_copies_of_keys_are_known_nobody_accepts_a_cryptographic_erase(escalated: Any) -> None:
+    signed = escalated.people.decision(escalated.people.show("validate", ABOUT), escalated.bob)
+    rules = escalated.world.documents.table.model_dump(by_alias=True)["rules"]
+    under(escalated, rules=tuple(rule | {"escrow": Escrow.KNOWN} for rule in rules))
+    assert hand_in_refused(escalated, signed) == "TABLE_REJECTS"
+    assert escalated.refused(lambda: escalated.people.show("validate", ABOUT)) == "TABLE_REJECTS"
+    escalated.people.decide("validate", REJECT, by=escalated.bob)
 
 
 def test_what_the_table_in_force_rejects_by_now_nobody_accepts_and_anybody_uninvolved_rejects(

@@ -19,7 +19,7 @@ from certificate import assurance, departures
 from certificate.identifiers import OutcomeId
 from certificate.statements import Order, Outcome, Statement
 from certificate.statements.summary import MediumSummary
-from certificate.statements.vocabulary import Result, WhatBecame
+from certificate.statements.vocabulary import Result, ValidationDecision, WhatBecame
 from controller import case as cases
 from controller import certify, checkpointing, copies, issuing, knowledge, owing
 from controller.case import Case
@@ -106,8 +106,18 @@ def _verdicts(tx: Connection, program: Program, begun: _Begun) -> tuple[Verdict,
     return tuple(
         verdict
         if verdict.is_accepted and verdict.commitment in accepted
-        else certify.unaccepted(replace(verdict, accepted_by=None), is_rejected=is_rejected)
+        else certify.unaccepted(_without_person(verdict), is_rejected=is_rejected)
         for verdict in begun.record.verdicts
+    )
+
+
+def _without_person(verdict: Verdict) -> Verdict:
+    """As the table left it to a person: a yes that was read, and counts no more by now, is none."""
+    is_lost = verdict.is_accepted
+    return replace(
+        verdict,
+        accepted_by=None,
+        decision=ValidationDecision.ESCALATE if is_lost else verdict.decision,
     )
 
 

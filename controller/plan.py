@@ -148,14 +148,39 @@ def make_plan(
 ) -> Plan:
     """The plan that people or a rule approve.
 
-    Raises Refused: DRIVES_UNKNOWN, DRIVES_DIFFER, NO_VALIDATION_RULE, ANSWER_INVALID for a drive in words
-    that no plan has, or the selection's own refusal for the first drive that no technique of the floor
-    reaches.
+    Raises Refused: DRIVES_UNKNOWN, DRIVES_DIFFER, NO_VALIDATION_RULE, ANSWER_INVALID for a drive or a boot
+    in words that no plan has, or the selection's own refusal for the first drive that no technique of the
+    floor reaches.
     """
     rule = table.rule(host.data_class)
     if rule is None:
         raise Refused(Code.NO_VALIDATION_RULE, f"no rule for data class {host.data_class!r}")
     reports = {report.serial: report for report in inventory.drives}
+    _require_as_recorded(inventory, host)
+    drives = sorted(host.drives, key=lambda drive: drive.commitment)
+    media = tuple(_planned(drive, reports[drive.serial], rule) for drive in drives)
+    try:
+        return Plan(
+            schema_version=1,
+            deprovision=deprovision,
+            tenancy_ref=tenancy_ref,
+            host_commitment=host.named().commitment,
+            boot_id=inventory.boot_id,
+            media=media,
+            floor=rule.floor,
+            data_class=host.data_class,
+            overwrite=rule.overwrite,
+            read_back=rule.read_back,
+            residue=tuple(ResidueName),
+            validation_digest=table_digest,
+            policy_digest=policy_digest,
+        )
+    except ValueError:
+        raise Refused(Code.ANSWER_INVALID, "the inventory is of a boot in words that no plan has") from None
+
+
+def _require_as_recorded(inventory: InventoryAnswer, host: KnownHost) -> None:
+    """Exactly the drives on record. Raises Refused: DRIVES_UNKNOWN, DRIVES_DIFFER."""
     comparison = compare(inventory, host)
     if not host.drives:
         raise Refused(Code.DRIVES_UNKNOWN, "no drive of the host is on record")
@@ -164,24 +189,6 @@ def make_plan(
             f"{comparison.missing_drives} drives are missing, {comparison.unexpected_drives} are unexpected"
         )
         raise Refused(Code.DRIVES_DIFFER, "; ".join((counts, *differences(inventory, host))))
-    media = []
-    for drive in sorted(host.drives, key=lambda drive: drive.commitment):
-        media.append(_planned(drive, reports[drive.serial], rule))
-    return Plan(
-        schema_version=1,
-        deprovision=deprovision,
-        tenancy_ref=tenancy_ref,
-        host_commitment=host.named().commitment,
-        boot_id=inventory.boot_id,
-        media=tuple(media),
-        floor=rule.floor,
-        data_class=host.data_class,
-        overwrite=rule.overwrite,
-        read_back=rule.read_back,
-        residue=tuple(ResidueName),
-        validation_digest=table_digest,
-        policy_digest=policy_digest,
-    )
 
 
 def _planned(drive: KnownDrive, report: DriveReport, rule: DataClassRule) -> PlannedMedium:

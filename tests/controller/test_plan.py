@@ -217,6 +217,14 @@ def test_where_copies_of_keys_are_known_no_erase_is_planned_that_may_only_destro
     assert planned["known"] == tuple(rest) != ()
 
 
+def test_an_inventory_of_a_boot_in_words_that_no_plan_has_is_refused(table: ValidationTable) -> None:
+    """Found by fuzzing: 57 digits in place of 64 ended the planning instead of refusing it."""
+    short = dataclasses.replace(inventory(drive("A")), boot_id="8e" * 28)
+    with pytest.raises(Refused) as refusal:
+        plan_of(table, known("A"), short)
+    assert refusal.value.code is Code.ANSWER_INVALID
+
+
 def test_every_place_that_may_hold_data_is_named(table: ValidationTable) -> None:
     plan = plan_of(table, known("S1"), inventory(drive("S1")))
     assert sorted(plan.residue) == sorted(ResidueName)

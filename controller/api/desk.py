@@ -97,8 +97,8 @@ class Desk:
         now = self.clock()
         host_id = HostId.from_random(self.randomness(16))
         with self.store.transaction() as tx:
-            returning.refuse(tx, {drive.serial for drive in new.drives})
             hosts.register(tx, self._host(new, host_id, now), facts=_facts(new), now=now)
+            returning.refuse(tx, {drive.serial for drive in new.drives})
             for drive in new.drives:
                 hosts.record_drive(
                     tx,

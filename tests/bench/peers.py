@@ -61,7 +61,7 @@ class Nwipe:
         if not device.node.name.startswith("loop"):
             raise SystemExit(f"{device.node} is no device of this benchmark")
         command = [
-            self.path,
+            str(Path(self.path).resolve()),
             "--autonuke",
             "--nogui",
             "--noblank",
@@ -74,8 +74,15 @@ class Nwipe:
         ]
         counters = Counters(device)
         with counters.watching():
+            # Newer ones leave a report in the folder where they run.
             done = subprocess.run(
-                command, capture_output=True, text=True, errors="replace", timeout=NWIPE_SECONDS, check=False
+                command,
+                capture_output=True,
+                text=True,
+                errors="replace",
+                timeout=NWIPE_SECONDS,
+                check=False,
+                cwd=log.parent,
             )
         if done.returncode != 0:
             raise SystemExit(f"{self.path} failed with {done.returncode}: {done.stdout[-500:]}{done.stderr}")

@@ -266,6 +266,8 @@ def two_intended(story: Any, loaded: Any, tmp_path: Path) -> Iterator[tuple[Any,
             store=store,
             clock=lambda: story.T0,
             configuration=SimpleNamespace(limits=Limits(per_hour=1, fleet_percent_per_day=100)),
+            #: No table was ever taken up in this store.
+            documents=SimpleNamespace(present_table=None),
         ),
         keys,
     )

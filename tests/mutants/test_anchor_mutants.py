@@ -131,12 +131,12 @@ def a_customer_comes_back_to_an_old_copy(tools: Tools) -> None:
 
 
 def an_operator_commands_an_old_copy(tools: Tools) -> None:
-    """By a command that was stored before; the case would be closed."""
+    """By a command that was stored before; a new attempt would begin."""
     world = executing(tools)
     world.machine.executing = world.machine.request = None
     world.tick(25 * 3600 * SECOND)
     tools.model.until(world, State.NEEDS_OPERATOR)
-    world.command(Exit.CLOSE, 1)
+    world.command(Exit.RETRY, 1)
     world.tick(SECOND)
     forget_something(world)
     world.advance(0)
